@@ -1,0 +1,23 @@
+"""Experiment scripts: `python -m experiments.train --help`, and so on."""
+
+import importlib.util
+import pathlib
+import sys
+
+_MISSING = [
+  name
+  for name in ('absl', 'jax', 'optax', 'gd_jax')
+  if importlib.util.find_spec(name) is None
+]
+if _MISSING:
+  _python = pathlib.Path(__file__).resolve().parent.parent / '.venv/bin/python'
+  _mend = (
+    f'use {_python} instead'
+    if _python.exists()
+    else 'type `make compare` once, which creates .venv, then use '
+    f'{_python} instead'
+  )
+  sys.exit(
+    f'{sys.executable} has no {", ".join(_MISSING)}: {_mend} '
+    '(or activate it with `. .venv/bin/activate`).'
+  )

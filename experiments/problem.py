@@ -1,0 +1,103 @@
+"""What is minimised, put together from the flags: data, network, cost."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+import functools
+
+import jax
+
+from experiments import flags
+from gd_jax.model import costs
+from gd_jax.model import mlp
+from gd_jax.types import Examples
+from gd_jax.types import UserError
+from gd_jax.world import data
+
+FLAGS = (
+  flags.DATASET,
+  flags.DATA_DIR,
+  flags.MANUAL_DIR,
+  flags.VALIDATION_SIZE,
+  flags.LAYER_SIZES,
+  flags.INIT,
+  flags.ACTIVATION,
+  flags.COST,
+)
+
+
+class Problem(NamedTuple):
+  """Something with parameters and examples; a network on images, or other."""
+
+  init: Callable[[jax.Array], Any]  # key -> parameters
+  cost_of: Callable[[Any, Any], jax.Array]  # (params, example) -> cost
+  scores_of: Callable[[Any, Any], costs.Scores]  # (params, example)
+  train: Examples  # leaves [n, ...] on the host
+  validation: Examples
+  test: Examples
+  fingerprint: str
+  words: str  # one line for people
+
+
+def size_of(examples: Examples) -> int:
+  """How many examples a split has."""
+  return jax.tree.leaves(examples)[0].shape[0]
+
+
+def from_flags(values: Mapping[str, Any], dtype: str) -> Problem:
+  """The network of the flags on the images of the flags.
+
+  Raises:
+    UserError: for data that cannot be had and sizes that do not fit it.
+  """
+  dataset = data.load(
+    values['dataset'],
+    data_dir=values['data_dir'],
+    manual_dir=values['manual_dir'],
+    validation_size=values['validation_size'],
+  )
+  inputs = dataset.train.x.shape[1]
+  sizes = values['layer_sizes'] or [inputs, 30, dataset.classes]
+  if len(sizes) < 2 or sizes[0] != inputs or sizes[-1] != dataset.classes:
+    raise UserError(
+      f'--layer_sizes={",".join(map(str, sizes))} does not fit '
+      f'{dataset.name}: begin with its {inputs} inputs and end with its '
+      f'{dataset.classes} classes, such as {inputs},30,{dataset.classes}.'
+    )
+  decode = costs.decode_image(dataset.scale, dataset.classes)
+  network = functools.partial(
+    mlp.weighted_input, activation=values['activation']
+  )
+  cost = costs.COSTS[values['cost']]
+  shape = '-'.join(map(str, sizes))
+  return Problem(
+    init=functools.partial(
+      mlp.init, sizes=tuple(sizes), scale=values['init'], dtype=dtype
+    ),
+    cost_of=costs.example_cost(network, cost, decode),
+    scores_of=costs.example_scores(network, cost, decode),
+    train=dataset.train,
+    validation=dataset.validation,
+    test=dataset.test,
+    fingerprint=dataset.fingerprint,
+    words=f'{dataset.name}, {shape}, {values["cost"]} cost, '
+    f'{values["init"]} start',
+  )
+
+
+def batch_size(value: int | str, problem: Problem) -> int:
+  """Examples an update: the number itself, or all of them for 'full'.
+
+  Raises:
+    UserError: for a mini-batch larger than the train split.
+  """
+  examples = size_of(problem.train)
+  if value == flags.FULL:
+    return examples
+  if int(value) > examples:
+    raise UserError(
+      f'--batch_size={value} is larger than the {examples} training '
+      f'examples: give at most that, or --batch_size={flags.FULL}.'
+    )
+  return int(value)

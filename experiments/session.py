@@ -1,0 +1,144 @@
+"""A script's hold on its run directory, from the lock to the last status."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+import datetime
+import json
+
+from experiments import start
+from gd_jax.types import UserError
+from gd_jax.world import checkpoint
+from gd_jax.world import files
+from gd_jax.world import machine
+from gd_jax.world import rundir
+
+# Flags that say where and how to look, and change no number of a run.
+WHERE = ('workdir', 'name', 'resume', 'json', 'checkpoint_every')
+
+
+class Outcome(NamedTuple):
+  """How a script ended: its exit code and the reason for status.json."""
+
+  code: int
+  reason: str
+
+
+class Session(NamedTuple):
+  """The run directory that this process holds, and what it is a run of."""
+
+  run: rundir.Run
+  config: dict[str, Any]
+  context: start.Context
+
+
+def hold(
+  context: start.Context,
+  values: Mapping[str, Any],
+  fingerprint: str,
+  work: Callable[[Session], Outcome],
+) -> int:
+  """Opens the run directory, works in it, and leaves a status; the exit code.
+
+  A run that is COMPLETED already is left as it is.
+  """
+  now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
+  name = values['name'] or f'{context.experiment}-{now}'
+  if values['resume'] and not values['name']:
+    raise UserError('--resume needs --name, the run to go on with.')
+  config = {
+    'experiment': context.experiment,
+    'flags': {key: values[key] for key in sorted(values)},
+    'data': fingerprint,
+    'machine': machine.machine_shape(context.devices),
+  }
+  run = rundir.open_run(
+    values['workdir'],
+    name,
+    config,
+    resume=values['resume'],
+    may_differ=[f'flags.{flag}' for flag in WHERE],
+  )
+  if run.found is not None and run.found.status == 'COMPLETED':
+    context.say(f'{run.path} is finished already: nothing is left to do.')
+    return start.DONE
+  rundir.write_status(run, 'RUNNING')
+  try:
+    outcome = work(Session(run, config, context))
+  except BaseException as error:
+    say_failed(run, error)
+    raise
+  status = {start.DONE: 'COMPLETED', start.DIVERGED: 'DIVERGED'}
+  rundir.write_status(
+    run, status.get(outcome.code, 'INTERRUPTED'), outcome.reason
+  )
+  if outcome.code != start.DONE:
+    start.warn(f'{context.experiment}: {outcome.reason}.')
+  return outcome.code
+
+
+def say_failed(run: rundir.Run, error: BaseException) -> None:
+  """Leaves FAILED with the reason, unless the directory itself is at fault."""
+  try:
+    rundir.write_status(run, 'FAILED', str(error) or type(error).__name__)
+  except (UserError, ValueError):
+    pass
+
+
+def restore(session: Session, template: Any) -> tuple[Any, int, list[dict]]:
+  """The newest sound checkpoint's (state, step, rows), or the template anew.
+
+  rows.jsonl is cut back to it.
+  """
+  found = checkpoint.newest(
+    session.run.path,
+    template,
+    session.config,
+    may_differ=[f'flags.{flag}' for flag in WHERE],
+  )
+  if found is None:
+    rundir.cut_rows(session.run, 0)
+    return template, 0, []
+  for reason in found.skipped:
+    start.warn(reason)
+  rundir.cut_rows(session.run, found.rows_size)
+  rows = rundir.read_rows(session.run.path)
+  session.context.say(f'going on from checkpoint {found.step}')
+  return found.state, found.step, rows
+
+
+def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+  """Appends rows to rows.jsonl, and prints them with --json."""
+  rundir.append_rows(session.run, rows)
+  if session.context.values['json']:
+    for row in rows:
+      print(json.dumps(files.plain(row)), flush=True)
+
+
+def save(session: Session, step: int, state: Any) -> None:
+  """Saves a checkpoint; `step` counts whatever the script counts."""
+  checkpoint.save(
+    session.run.path,
+    step=step,
+    state=state,
+    config=session.config,
+    extra={},
+  )
+
+
+def write_figure(session: Session, name: str, png: bytes) -> None:
+  """Writes figures/NAME."""
+  folder = session.run.path / 'figures'
+  files.make_folder(folder)
+  files.write_file(folder / name, png)
+
+
+def interrupted(context: start.Context) -> Outcome:
+  """The outcome of a script that a signal asked to stop, after saving."""
+  number = context.signals[0]
+  name = {2: 'SIGINT', 15: 'SIGTERM'}[number]
+  return Outcome(
+    128 + number, f'stopped by {name} after saving, go on with --resume'
+  )

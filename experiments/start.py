@@ -1,0 +1,186 @@
+"""How every script begins: flags, devices, precision, run directory, signals.
+
+    if __name__ == '__main__':
+      start.run(main, doc=__doc__, flags=FLAGS)
+
+`main(context)` returns the exit code. Codes: 0 done, 1 bad flags, 2 an error
+that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+from typing import NoReturn
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from absl import flags as absl_flags
+import jax
+import jaxlib
+
+from experiments import flags
+from gd_jax.types import UserError
+from gd_jax.world import machine
+from gd_jax.world import versions
+
+DONE, BAD_FLAGS, MENDABLE, DIVERGED = 0, 1, 2, 3
+
+
+class Context(NamedTuple):
+  """What a script is given before its first line."""
+
+  experiment: str
+  values: dict[str, Any]  # every flag that it honours, as given or by default
+  dtype: str  # of parameters and arithmetic
+  devices: Sequence[jax.Device]
+  arguments: list[str]  # positionals
+  stop: threading.Event  # set by the first SIGINT or SIGTERM
+  signals: list[int]  # those received
+  say: Callable[[str], None]  # a line for people
+  started: float  # time.perf_counter() of the start
+
+
+def run(
+  main: Callable[[Context], int],
+  *,
+  doc: str,
+  own: Sequence[absl_flags.FlagHolder],
+  positionals: bool = False,
+) -> NoReturn:
+  """Parses sys.argv, prepares the device, runs `main`, exits with its code."""
+  started = time.perf_counter()
+  experiment = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+  groups = flags.in_groups(own, f'Flags of {experiment}')
+  if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(sys.argv[1:]):
+    print(flags.help_text(doc, groups))
+    sys.exit(DONE)
+  try:
+    arguments = flags.parse(sys.argv, own)
+    if arguments and not positionals:
+      raise absl_flags.Error(
+        f'{arguments[0]!r} is not a flag: write --name=value, see --help.'
+      )
+  except absl_flags.Error as error:
+    leave(f'{experiment}: {error}', BAD_FLAGS)
+  values = flags.resolved(own)
+  stop, signals = threading.Event(), []
+  listen(stop, signals)
+  stream = sys.stderr if values.get('json') else sys.stdout
+  try:
+    dtype, devices = prepare(values)
+    context = Context(
+      experiment=experiment,
+      values=values,
+      dtype=dtype,
+      devices=devices,
+      arguments=arguments,
+      stop=stop,
+      signals=signals,
+      say=lambda line: print(line, file=stream, flush=True),
+      started=started,
+    )
+    context.say(device_line(devices, values))
+    code = main(context)
+  except UserError as error:
+    leave(f'{experiment}: {error}', MENDABLE)
+  except BrokenPipeError:
+    # Whoever read our lines went away; nothing more can be said.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(MENDABLE)
+  sys.exit(code)
+
+
+def warn(sentence: str) -> None:
+  """Says something on stderr, in one line."""
+  print(' '.join(sentence.split()), file=sys.stderr, flush=True)
+
+
+def leave(sentence: str, code: int) -> NoReturn:
+  """Says why on stderr, in one line, and exits."""
+  warn(sentence)
+  sys.exit(code)
+
+
+def listen(stop: threading.Event, signals: list[int]) -> None:
+  """The first SIGINT or SIGTERM sets `stop`; a second one exits at once.
+
+  A thread waits for them, because Python's own handlers wait for the end of a
+  compiled program that may run for minutes.
+  """
+  wanted = {signal.SIGINT, signal.SIGTERM}
+  signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+
+  def hear():
+    while True:
+      number = signal.sigwait(wanted)
+      if stop.is_set():
+        os._exit(128 + number)
+      signals.append(number)
+      stop.set()
+
+  threading.Thread(target=hear, daemon=True).start()
+
+
+def prepare(values: dict[str, Any]) -> tuple[str, Sequence[jax.Device]]:
+  """Sets platform, devices and precision; returns the dtype and the devices.
+
+  Raises:
+    UserError: when there is no device of the platform asked for, or jaxlib is
+      known to compute wrong numbers there.
+  """
+  dtype, matmul = flags.PRECISIONS[values.get('precision') or 'float32']
+  platform = values.get('platform')
+  if platform is not None:
+    jax.config.update(
+      'jax_platforms', 'cuda' if platform == 'gpu' else platform
+    )
+  jax.config.update('jax_enable_x64', dtype == 'float64')
+  jax.config.update('jax_default_matmul_precision', matmul)
+  jax.config.update('jax_num_cpu_devices', machine.cores())
+  try:
+    devices = jax.local_devices()
+  except RuntimeError as error:
+    cause = str(error).splitlines()[0]
+    raise UserError(
+      f'JAX finds no {platform or "device"} ({cause}): install its JAX with '
+      f'`make compare EXTRA={"tpu" if platform == "tpu" else "cuda"}`, or use '
+      '--platform=cpu.'
+    ) from error
+  versions.check(devices[0].platform, jaxlib.__version__)
+  return dtype, devices
+
+
+def device_line(devices: Sequence[jax.Device], values: dict[str, Any]) -> str:
+  """Device, count, precision and JAX's version; and a GPU that lies idle."""
+  kind = devices[0].device_kind
+  line = (
+    f'{len(devices)} x {kind}, {values.get("precision") or "float32"}, '
+    f'JAX {jax.__version__}'
+  )
+  if devices[0].platform == 'cpu' and values.get('platform') is None:
+    if idle_gpu():
+      line += (
+        '\nnvidia-smi sees a GPU that this JAX does not use: '
+        '`make compare EXTRA=cuda` installs one that does'
+      )
+  return line
+
+
+def idle_gpu() -> bool:
+  """Whether nvidia-smi answers."""
+  command = shutil.which('nvidia-smi')
+  if command is None:
+    return False
+  try:
+    answer = subprocess.run(
+      [command, '-L'], capture_output=True, timeout=10, check=False
+    )
+  except (OSError, subprocess.TimeoutExpired):
+    return False
+  return answer.returncode == 0 and b'GPU' in answer.stdout

@@ -1,0 +1,221 @@
+"""Many runs as lanes of one compiled program, sharded over devices.
+
+A lane is one run: one learning rate on one seed. Lanes of a block share a seed,
+and so a start and every mini-batch (common random numbers), and differ in the
+rate alone: the first layer of a block is one wide matrix product. Blocks are
+dealt to the devices of a mesh; inside a device they train one after another on
+a CPU, and side by side on an accelerator. Lanes never communicate.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gd_jax.descent import batches
+from gd_jax.descent import train
+from gd_jax.types import Examples
+from gd_jax.types import Optimizer
+
+
+class Lanes(NamedTuple):
+  """Which lane is which: block g trains its rates on seed number seed[g]."""
+
+  seed: np.ndarray  # [blocks] int32, into the starts and orders of the seeds
+  rate: np.ndarray  # [blocks, width], in the dtype of the parameters
+  real: np.ndarray  # [blocks, width] bool, False for padding
+
+
+class Fleet(NamedTuple):
+  """All lanes between two epochs; leaves [blocks, width, ...]."""
+
+  state: train.State
+  alive: jax.Array  # bool, False once a lane has left the finite numbers
+  updates: jax.Array  # int32, finite updates made
+
+
+class Programs(NamedTuple):
+  """The life of a fleet under one optimizer; each compiles once per shape."""
+
+  # Parameters to start from: leaves [seeds, ...].
+  launch: Callable[[Lanes, Any], Fleet]
+  # Order: leaves [seeds, steps, m]. Metrics: leaves [blocks, width].
+  epoch: Callable[
+    [Fleet, Lanes, batches.Order, Examples], tuple[Fleet, train.Metrics]
+  ]
+  watched_epoch: Callable[[Fleet, Lanes, batches.Order, Examples], Fleet]
+  evaluate: Callable[[Fleet, Examples], Any]  # leaves [blocks, width, ...]
+
+
+def widest(rates: int, seeds: int, devices: int) -> int:
+  """The widest block that keeps every device equally busy.
+
+  Among the divisors of `rates`: those that leave the devices idle least, and
+  of them the widest. 8 rates of 3 seeds on 2 devices give blocks of 4.
+  """
+
+  def idle(width: int) -> int:
+    blocks = seeds * rates // width
+    return -blocks % devices * width
+
+  divisors = [width for width in range(1, rates + 1) if rates % width == 0]
+  return min(divisors, key=lambda width: (idle(width), -width))
+
+
+def deal(
+  rates: Sequence[float],
+  seeds: int,
+  *,
+  width: int,
+  devices: int,
+  dtype: Any = np.float32,
+) -> Lanes:
+  """All rates of seed 0, then of seed 1, ..., in blocks of `width` lanes.
+
+  Padding repeats the last rate of a seed and the last block, until blocks
+  divide evenly among the devices; `real` marks what counts.
+  """
+  each = -(-len(rates) // width)
+  filled = np.full(each * width, rates[-1], dtype)
+  filled[: len(rates)] = rates
+  real = np.arange(each * width) < len(rates)
+  extra = -(each * seeds) % devices
+  seed = np.repeat(np.arange(seeds, dtype=np.int32), each)
+  rate = np.tile(filled.reshape(each, width), (seeds, 1))
+  marks = np.tile(real.reshape(each, width), (seeds, 1))
+  return Lanes(
+    np.concatenate([seed, np.repeat(seed[-1:], extra)]),
+    np.concatenate([rate, np.repeat(rate[-1:], extra, axis=0)]),
+    np.concatenate([marks, np.zeros((extra, width), bool)]),
+  )
+
+
+def programs(
+  *,
+  cost_of: train.CostOf,
+  scores_of: train.CostOf,
+  optimizer_of: Callable[[jax.Array], Optimizer],
+  mesh: jax.sharding.Mesh,
+  gradients: str = 'mean',
+  reduction: str = 'mean',
+) -> Programs:
+  """The programs of one optimizer.
+
+  Args:
+    cost_of: (params, one example) -> its cost.
+    scores_of: (params, one example) -> any pytree of numbers.
+    optimizer_of: a traced learning rate -> the optimizer.
+    mesh: of one axis; the number of blocks is a multiple of its size.
+    gradients: as of `train.make_step`.
+    reduction: as of `train.make_step`.
+  """
+  on_cpu = mesh.devices.flat[0].platform == 'cpu'
+  each, every = jax.P(mesh.axis_names[0]), jax.P()
+
+  def over_blocks(one, blocks):
+    # A CPU's cache holds one block; an accelerator wants all of them at once.
+    return jax.lax.map(one, blocks) if on_cpu else jax.vmap(one)(blocks)
+
+  def sharded(function, *specs):
+    return jax.jit(
+      jax.shard_map(
+        function, mesh=mesh, in_specs=specs, out_specs=each, check_vma=False
+      )
+    )
+
+  def launch(lanes, starts):
+    def one(block):
+      params = jax.tree.map(lambda leaf: leaf[block.seed], starts)
+      return jax.vmap(lambda r: train.start(params, optimizer_of(r)))(
+        block.rate
+      )
+
+    shape = lanes.rate.shape
+    return Fleet(
+      over_blocks(one, lanes),
+      jnp.ones(shape, bool),
+      jnp.zeros(shape, jnp.int32),
+    )
+
+  def over_lanes(run):
+    def epoch(fleet, lanes, order, examples):
+      def one(pair):
+        fleet, block = pair
+        mine = jax.tree.map(lambda leaf: leaf[block.seed], order)
+        gathered = batches.gather(examples, mine)
+
+        def lane(lane_state, rate):
+          step = train.make_step(
+            cost_of,
+            optimizer_of(rate),
+            gradients=gradients,
+            reduction=reduction,
+          )
+          return run(step, lane_state, gathered)
+
+        return jax.vmap(lane)(fleet, block.rate)
+
+      return over_blocks(one, (fleet, lanes))
+
+    return sharded(epoch, each, each, every, every)
+
+  def evaluate(fleet, examples):
+    def one(params):
+      return jax.vmap(lambda p: train.evaluate(scores_of, p, examples))(params)
+
+    return over_blocks(one, fleet.state.params)
+
+  return Programs(
+    launch=sharded(launch, each, every),
+    epoch=over_lanes(_run_lane),
+    watched_epoch=over_lanes(_run_watched),
+    evaluate=sharded(evaluate, each, every),
+  )
+
+
+def _run_lane(step, lane, gathered):
+  """An epoch of one lane, which stays where it was once it has failed."""
+  state, metrics = train.run_batches(step, lane.state, gathered)
+  alive = lane.alive & train.finite(state, metrics.cost)
+  state = jax.tree.map(
+    lambda new, old: jnp.where(lane.alive, new, old), state, lane.state
+  )
+  updates = lane.updates + lane.alive * gathered.weights.shape[0]
+  return Fleet(state, alive, updates), metrics
+
+
+def _run_watched(step, lane, gathered):
+  """The same epoch, frozen before the first update that is not finite."""
+  state, updates = train.run_watched(step, lane.state, gathered)
+  return Fleet(state, lane.alive, lane.updates + updates)
+
+
+def run_epoch(
+  made: Programs,
+  fleet: Fleet,
+  lanes: Lanes,
+  order: batches.Order,
+  examples: Examples,
+) -> tuple[Fleet, train.Metrics]:
+  """One epoch of every living lane; who leaves the finite numbers is frozen.
+
+  Looking at all parameters after every update is dear, so an epoch in which a
+  lane was lost is trained once more, watched, and only that lane takes the
+  watched result: its last finite state and its number of finite updates.
+  """
+  after, metrics = made.epoch(fleet, lanes, order, examples)
+  lost = np.asarray(fleet.alive) & ~np.asarray(after.alive)
+  if not lost.any():
+    return after, metrics
+  watched = made.watched_epoch(fleet, lanes, order, examples)
+
+  def choose(frozen, trained):
+    mask = lost.reshape(lost.shape + (1,) * (trained.ndim - 2))
+    return jnp.where(mask, frozen, trained)
+
+  chosen = jax.tree.map(choose, watched, after)
+  return chosen._replace(alive=after.alive), metrics

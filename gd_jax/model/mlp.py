@@ -1,0 +1,85 @@
+"""The network: parameters as a pytree, and its output for ONE example.
+
+    a_0 = x,   z_l = w_l a_(l-1) + b_l,   a_l = f(z_l)
+
+f is the hidden activation; the output neurons are sigmoids. Everything follows
+the dtype of the parameters. Batches come from `vmap` at the caller. Notation:
+M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+import math
+
+import jax
+import jax.numpy as jnp
+
+from gd_jax.types import Layer
+from gd_jax.types import Params
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  'sigmoid': jax.nn.sigmoid,
+  'tanh': jnp.tanh,
+  'relu': jax.nn.relu,
+}
+
+# Standard deviation of a weight that leaves n_in neurons. Biases are N(0, 1).
+SCALES: dict[str, Callable[[int], float]] = {
+  'normal': lambda n_in: 1.0,  # noqa: ARG005  (the book's chapter 1)
+  'scaled': lambda n_in: 1.0 / math.sqrt(n_in),  # the book's chapter 3
+}
+
+
+def init(
+  key: jax.Array,
+  sizes: Sequence[int],
+  scale: str = 'scaled',
+  *,
+  dtype: Any = jnp.float32,
+) -> Params:
+  """Random parameters for layers of `sizes` neurons, inputs first.
+
+  Biases are N(0, 1); weights are N(0, 1) for scale 'normal' and N(0, 1/n_in)
+  for 'scaled'.
+
+  Args:
+    key: a typed key of `jax.random.key`.
+    sizes: at least two positive integers, such as (784, 30, 10).
+    scale: 'normal' or 'scaled'.
+    dtype: of every parameter, and so of all that is computed with them.
+
+  Returns:
+    One Layer(w [n_out, n_in], b [n_out]) for each pair of neighbours.
+  """
+  layers = []
+  keys = jax.random.split(key, len(sizes) - 1)
+  for layer_key, n_in, n_out in zip(keys, sizes[:-1], sizes[1:], strict=True):
+    w_key, b_key = jax.random.split(layer_key)
+    w = jax.random.normal(w_key, (n_out, n_in), dtype)
+    b = jax.random.normal(b_key, (n_out,), dtype)
+    layers.append(Layer(w * jnp.asarray(SCALES[scale](n_in), dtype), b))
+  return tuple(layers)
+
+
+def weighted_input(
+  params: Params, x: jax.Array, activation: str = 'sigmoid'
+) -> jax.Array:
+  """z of the last layer, [n_out], for one example x [n_in]."""
+  *hidden, last = params
+  a = x
+  for layer in hidden:
+    a = ACTIVATIONS[activation](layer.w @ a + layer.b)
+  return last.w @ a + last.b
+
+
+def predict(
+  params: Params, x: jax.Array, activation: str = 'sigmoid'
+) -> jax.Array:
+  """The outputs a = sigmoid(z) in (0, 1), [n_out], for one example x [n_in]."""
+  return jax.nn.sigmoid(weighted_input(params, x, activation))
+
+
+def count(params: Params) -> int:
+  """How many numbers the parameters hold: 13,002 for 784-16-16-10."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,0 +1,133 @@
+"""Matplotlib pictures with one look, drawn from plain data.
+
+A picture takes the lists and dictionaries that rows.jsonl and study.json hold
+and returns a Figure; who asked for it writes it. Text is drawn as it is: a
+name with a dollar sign is never read as a formula.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+import io
+
+# Okabe and Ito's palette, safe for colour-blind readers; yellow is too light
+# on white and stands last.
+PALETTE = (
+  '#0072B2',
+  '#D55E00',
+  '#009E73',
+  '#CC79A7',
+  '#56B4E9',
+  '#E69F00',
+  '#000000',
+  '#8C6D31',
+  '#F0E442',
+)
+# The same optimizer has the same colour in every picture.
+COLOURS = {
+  'sgd': '#0072B2',
+  'momentum': '#D55E00',
+  'nesterov': '#E69F00',
+  'adagrad': '#CC79A7',
+  'rmsprop': '#56B4E9',
+  'adam': '#009E73',
+  'adamw': '#8C6D31',
+}
+LOOK = {
+  'font.family': 'DejaVu Sans',
+  'font.size': 9,
+  'axes.titlesize': 10,
+  'axes.spines.top': False,
+  'axes.spines.right': False,
+  'axes.grid': True,
+  'axes.axisbelow': True,
+  'grid.color': '#e5e5e5',
+  'grid.linewidth': 0.6,
+  'legend.frameon': False,
+  'lines.linewidth': 1.6,
+  'figure.constrained_layout.use': True,
+  'figure.dpi': 110,
+  'savefig.dpi': 160,
+  'text.parse_math': False,
+}
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+  """{entry's name: its colour}; names unknown to COLOURS take what is left."""
+  known = {}
+  for name in dict.fromkeys(names):
+    base = name.split('@')[0].split('+')[0]
+    if base in COLOURS and COLOURS[base] not in known.values():
+      known[name] = COLOURS[base]
+  left = [colour for colour in PALETTE if colour not in known.values()]
+  unknown = [name for name in dict.fromkeys(names) if name not in known]
+  for place, name in enumerate(unknown):
+    known[name] = (left or PALETTE)[place % len(left or PALETTE)]
+  return known
+
+
+def png(figure: Any) -> bytes:
+  """The figure as the bytes of a PNG file; the figure is closed."""
+  from matplotlib import pyplot
+
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format='png')
+  pyplot.close(figure)
+  return buffer.getvalue()
+
+
+def learning_curves(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
+  """Cost and accuracy against epochs, from the rows of one training run.
+
+  Args:
+    rows: with `epoch`, `train_cost`, `test_cost` and `test_accuracy`; a None is
+      a figure that was not finite, and leaves a gap.
+    title: says which run it is.
+
+  Returns:
+    A matplotlib Figure of two panels.
+  """
+  import matplotlib
+  from matplotlib import pyplot
+  from matplotlib import ticker
+
+  def column(name):
+    return [
+      float('nan') if row[name] is None else row[name] for row in rows
+    ]
+
+  epochs = [row['epoch'] for row in rows]
+  marker = 'o' if len(rows) < 40 else None
+  with matplotlib.rc_context(LOOK):
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3.2))
+    left.plot(
+      epochs,
+      column('train_cost'),
+      color=PALETTE[0],
+      marker=marker,
+      markersize=4,
+      label='training (running mean of the epoch)',
+    )
+    left.plot(
+      epochs,
+      column('test_cost'),
+      color=PALETTE[1],
+      marker=marker,
+      markersize=4,
+      label='test',
+    )
+    left.set(xlabel='epochs', ylabel='cost C', ylim=(0, None))
+    left.legend()
+    right.plot(
+      epochs,
+      [100 * accuracy for accuracy in column('test_accuracy')],
+      color=PALETTE[1],
+      marker=marker,
+      markersize=4,
+    )
+    right.set(xlabel='epochs', ylabel='test accuracy (%)')
+    for axes in (left, right):
+      axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    figure.suptitle(title, fontsize=10)
+  return figure

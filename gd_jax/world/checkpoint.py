@@ -1,0 +1,256 @@
+"""Checkpoints: atomic, checksummed, bit-exact.
+
+A checkpoint is `checkpoint/<step>.npz`, the leaves of a pytree by their paths,
+and `checkpoint/<step>.json`, its manifest, which is renamed last and thereby
+makes it exist. The manifest holds the SHA-256 of the arrays, of rows.jsonl up
+to there and of its own text, the tree of paths, dtypes and shapes, and the
+configuration. The newest sound one is found by listing and verifying.
+"""
+
+import hashlib
+import json
+import re
+import struct
+import zipfile
+from collections.abc import Collection
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import jax
+
+from gd_jax.types import UserError
+from gd_jax.world import arrays
+from gd_jax.world import files
+
+FORMAT = 1
+
+_FIELDS = {
+  'format': int,
+  'step': int,
+  'arrays_size': int,
+  'arrays_sha256': str,
+  'rows_size': int,
+  'rows_sha256': str,
+  'tree': str,
+  'leaves': dict,
+  'config': dict,
+  'extra': dict,
+}
+
+# What opening and parsing raise on files that are missing or none of ours.
+_DAMAGE = (
+  OSError,
+  ValueError,
+  EOFError,
+  RuntimeError,
+  struct.error,
+  zipfile.BadZipFile,
+)
+
+
+class Checkpoint(NamedTuple):
+  """What `newest` found."""
+
+  step: int
+  state: Any  # the template's tree, its leaves np.ndarray
+  rows_size: int  # bytes of rows.jsonl that belong to it
+  extra: dict[str, Any]
+  skipped: tuple[str, ...]  # why each newer one is unsound, a sentence each
+
+
+def save(
+  run_path: str | Path,
+  *,
+  step: int,
+  state: Any,
+  config: Mapping[str, Any],
+  extra: Mapping[str, Any],
+) -> None:
+  """Saves a pytree of arrays with all of rows.jsonl as it stands.
+
+  `extra` is what JSON holds exactly: numbers that may not be finite belong
+  into `state`. Checkpoints of later steps (of a future that a resume left)
+  and all but the one before this are removed, once this one is on the disk.
+
+  Raises:
+    UserError: it could not be written; the earlier ones are as they were.
+  """
+  folder = Path(run_path) / 'checkpoint'
+  files.make_folder(folder)
+  rows = files.read_file(folder.parent / 'rows.jsonl')
+  data = arrays.packed(state)
+  manifest = {
+    'format': FORMAT,
+    'step': step,
+    'arrays_size': len(data),
+    'arrays_sha256': _sha256(data),
+    'rows_size': len(rows),
+    'rows_sha256': _sha256(rows),
+    **_identity(state, config),
+    'extra': dict(extra),
+  }
+  files.write_file(folder / f'{step}.npz', data)
+  files.write_file(folder / f'{step}.json', _sealed(manifest))
+  earlier = [other for other in _steps(folder, 'json') if other < step]
+  _prune(folder, {step, *earlier[:1]})
+
+
+def newest(
+  run_path: str | Path,
+  template: Any,
+  config: Mapping[str, Any],
+  *,
+  may_differ: Collection[str] = (),
+) -> Checkpoint | None:
+  """The newest sound checkpoint of a run, None if it never saved one.
+
+  `template` is the tree that is expected, of arrays or ShapeDtypeStructs.
+
+  Raises:
+    UserError: a checkpoint is of another format, configuration, tree, shape or
+      dtype (with the lines that differ); or there are some and none is sound.
+  """
+  folder = Path(run_path) / 'checkpoint'
+  wanted = _identity(template, config)
+  skipped = []
+  for step in _steps(folder, 'json'):
+    try:
+      manifest = _manifest(folder, step)
+      _refuse_other(folder, manifest, wanted, may_differ)
+      _check_rows(folder.parent / 'rows.jsonl', manifest)
+      state = arrays.unpacked(_arrays(folder, manifest), template)
+    except _DAMAGE as error:
+      why = files.shown(error)
+      skipped.append(f'{files.shown(folder)}/{step} is damaged: {why}')
+    else:
+      return Checkpoint(
+        step=step,
+        state=state,
+        rows_size=manifest['rows_size'],
+        extra=manifest['extra'],
+        skipped=tuple(skipped),
+      )
+  if skipped:
+    raise UserError(
+      f'{"; ".join(skipped)}; no sound checkpoint is left, so bring back a '
+      'copy or run again under another --name.'
+    )
+  return None
+
+
+def _sha256(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()
+
+
+def _sealed(body: Mapping[str, Any]) -> bytes:
+  """The manifest's bytes: ASCII JSON that ends in the SHA-256 of itself.
+
+  The hash is of the same text without the entry `sha256`.
+  """
+  text = json.dumps(body, indent=1, allow_nan=False)
+  seal = _sha256(text.encode('ascii'))
+  return f'{text[:-2]},\n "sha256": "{seal}"\n}}\n'.encode('ascii')
+
+
+def _identity(state: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+  """What a checkpoint and the run that resumes it have to agree on."""
+  # Some nodes print the address of a function.
+  tree = re.sub(r' at 0x[0-9a-f]+', '', str(jax.tree.structure(state)))
+  # Through JSON and back: tuples become lists, as in the manifest.
+  return {
+    'tree': tree,
+    'leaves': arrays.outline(state),
+    'config': json.loads(json.dumps(config)),
+  }
+
+
+def _steps(folder: Path, suffix: str) -> list[int]:
+  """Steps of the files <step>.<suffix>, the newest first."""
+  try:
+    names = [entry.name for entry in folder.iterdir()]
+  except FileNotFoundError:
+    return []
+  except OSError as error:
+    raise files.cannot_read(folder, error) from error
+  found = (re.fullmatch(rf'(0|[1-9][0-9]*)\.{suffix}', name) for name in names)
+  return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def _prune(folder: Path, kept: set[int]) -> None:
+  """Removes other steps, manifests first: none may lack its arrays."""
+  for suffix in ('json', 'npz'):
+    for step in set(_steps(folder, suffix)) - kept:
+      file = folder / f'{step}.{suffix}'
+      try:
+        file.unlink(missing_ok=True)
+      except OSError as error:
+        raise files.cannot_write(file, 0, error) from error
+
+
+def _manifest(folder: Path, step: int) -> dict[str, Any]:
+  """The manifest, once its seal holds; ValueError says what is wrong."""
+  data = (folder / f'{step}.json').read_bytes()
+  body = files.parsed(data)
+  if not isinstance(body, dict):
+    raise ValueError('its manifest is no JSON')
+  body.pop('sha256', None)
+  version = body.get('format')
+  if _sealed(body) != data:
+    raise ValueError(
+      f'its manifest (format {version!a}) is not as it was written'
+    )
+  if version != FORMAT:
+    raise UserError(
+      f'{files.shown(folder)}/{step} has format {version!a} where this version '
+      f'of gd_jax reads format {FORMAT}: resume with the version that wrote it '
+      'or run again under another --name.'
+    )
+  if {name: type(value) for name, value in body.items()} != _FIELDS:
+    raise ValueError('its manifest has other entries than its format has')
+  if body['step'] != step:
+    raise ValueError(f'its manifest is that of step {body["step"]}')
+  return body
+
+
+def _refuse_other(
+  folder: Path,
+  manifest: dict[str, Any],
+  wanted: dict[str, Any],
+  may_differ: Collection[str],
+) -> None:
+  """Refuses a checkpoint of another run with the lines that differ."""
+  lines = files.differing_lines(
+    manifest['config'], wanted['config'], may_differ
+  ) + files.differing_lines(manifest['leaves'], wanted['leaves'])
+  # Equal leaves can hang in unequal trees: an optimizer without state.
+  if not lines and manifest['tree'] != wanted['tree']:
+    lines = [f'  tree: {manifest["tree"]} there, {wanted["tree"]} now']
+  if lines:
+    raise UserError(
+      f'{files.shown(folder)}/{manifest["step"]} is of another run: resume it '
+      'with the same settings on the same machine, or choose another --name:\n'
+      + ';\n'.join(lines)
+    )
+
+
+def _check_rows(file: Path, manifest: dict[str, Any]) -> None:
+  """ValueError unless rows.jsonl begins with the rows that were saved."""
+  rows, size = file.read_bytes(), manifest['rows_size']
+  if len(rows) < size or _sha256(rows[:size]) != manifest['rows_sha256']:
+    raise ValueError(
+      f'the first {size} bytes of rows.jsonl are not as they were written'
+    )
+
+
+def _arrays(folder: Path, manifest: dict[str, Any]) -> bytes:
+  """The bytes of the .npz, once they are those that were saved."""
+  file, size = folder / f'{manifest["step"]}.npz', manifest['arrays_size']
+  found = file.stat().st_size
+  if found != size:
+    raise ValueError(f'its arrays have {found} bytes in place of {size}')
+  data = file.read_bytes()
+  if _sha256(data) != manifest['arrays_sha256']:
+    raise ValueError('its arrays are not as they were written')
+  return data

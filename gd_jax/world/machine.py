@@ -1,0 +1,50 @@
+"""The shape of the machine: what has to be equal for bits to be equal."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+_PACKAGES = ('jax', 'jaxlib', 'numpy', 'optax')
+
+
+def machine_shape(devices: Sequence[Any]) -> dict[str, Any]:
+  """Versions, XLA flags, devices, processor and cores, as JSON can hold them.
+
+  `devices` are those that the run uses: asking for them starts a backend,
+  which is the caller's to choose. Cores are those that this process may use
+  (XLA's thread pools follow them). The processor's model stands here because
+  XLA compiles for its instructions, and JAX calls every one of them 'cpu'.
+  """
+  return {
+    'python': platform.python_version(),
+    **{name: metadata.version(name) for name in _PACKAGES},
+    'xla_flags': os.environ.get('XLA_FLAGS', ''),
+    'libtpu_flags': os.environ.get('LIBTPU_INIT_ARGS', ''),
+    'platform': devices[0].platform,
+    'device_kind': devices[0].device_kind,
+    'devices': len(devices),
+    'system': f'{platform.system()} {platform.machine()}',
+    'processor': _processor(),
+    'cores': cores(),
+  }
+
+
+def cores() -> int:
+  """Cores that this process may use, which taskset and Slurm can narrow."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1  # macOS has no affinity
+
+
+def _processor() -> str:
+  """The processor's model; platform.processor() is empty on most Linuxes."""
+  try:
+    with open('/proc/cpuinfo', encoding='utf-8', errors='replace') as file:
+      for line in file:
+        if line.startswith('model name'):
+          return line.partition(':')[2].strip()
+  except OSError:
+    pass
+  return platform.processor()

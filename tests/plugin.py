@@ -1,0 +1,88 @@
+"""Optimizers of somebody else, right and wrong, for the tests of entries."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def heavy_ball(learning_rate, mu=0.9):
+  """Momentum as papers write it: v <- mu v - eta g, w <- w + v."""
+
+  def init(params):
+    return jax.tree.map(jnp.zeros_like, params)
+
+  def update(updates, state, params=None):
+    v = jax.tree.map(lambda g, v: mu * v - learning_rate * g, updates, state)
+    return v, v
+
+  return optax.GradientTransformation(init, update)
+
+
+def as_a_pair(learning_rate, mu=0.9):
+  """A plain tuple of two functions."""
+  return tuple(heavy_ball(learning_rate, mu))
+
+
+class Mine(NamedTuple):
+  init: object
+  update: object
+
+
+def own_type(learning_rate):
+  """An object with init and update that Optax has never seen."""
+  return Mine(*optax.sgd(learning_rate))
+
+
+def needs_cost(learning_rate=0.25):
+  """Moves by the cost itself: Optax's extra arguments."""
+
+  def update(updates, state, params=None, *, value, grad):
+    change = jax.tree.map(lambda g: -learning_rate * value * g, grad)
+    return change, state
+
+  return optax.GradientTransformationExtraArgs(lambda params: (), update)
+
+
+def number(learning_rate):
+  return 3.0
+
+
+def fails(learning_rate):
+  raise RuntimeError('not today\nand more')
+
+
+def no_rate(mu=0.9):
+  return optax.sgd(mu)
+
+
+def positional(learning_rate, /):
+  return optax.sgd(learning_rate)
+
+
+def needs_more(learning_rate, *, rank):
+  return optax.sgd(learning_rate)
+
+
+def wrong_state(learning_rate):
+  """Its state is an array at first and a pair afterwards."""
+  return optax.GradientTransformation(
+    lambda params: jnp.zeros(()), lambda g, state, params=None: (g, (state, 1))
+  )
+
+
+def wrong_update(learning_rate):
+  """Hands back the change of one leaf alone."""
+  return optax.GradientTransformation(
+    lambda params: (),
+    lambda g, state, params=None: (jax.tree.leaves(g)[0], state),
+  )
+
+
+def two_arguments(learning_rate):
+  """An update that takes no params."""
+  return optax.GradientTransformation(lambda params: (), lambda g, state: g)
+
+
+NOT_A_FACTORY = 3.0

@@ -1,0 +1,69 @@
+"""Real faults for the floor that keeps things."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+  """A file system of 64 KiB, which root alone can make."""
+  if os.geteuid() != 0:
+    pytest.skip('mounting a small tmpfs needs root')
+  path = tmp_path / 'disk'
+  path.mkdir()
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', str(path)]
+  done = subprocess.run(mount, capture_output=True, text=True, check=False)
+  if done.returncode != 0:
+    pytest.skip(f'no tmpfs can be mounted here: {done.stderr.strip()}')
+  yield path
+  subprocess.run(['umount', '-l', str(path)], check=True)
+
+
+@pytest.fixture
+def start():
+  """Starts a function of a test module in a process of its own.
+
+  It is killed when the test ends. Its standard output is a pipe.
+  """
+  running = []
+
+  def start_one(function, *arguments):
+    code = (
+      'import sys\n'
+      f'from {function.__module__} import {function.__name__} as run\n'
+      'run(*sys.argv[1:])'
+    )
+    command = [sys.executable, '-W', 'ignore', '-c', code]
+    process = subprocess.Popen(
+      [*command, *map(str, arguments)],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    running.append(process)
+    return process
+
+  yield start_one
+  for process in running:
+    process.kill()
+    with process:  # waits for it and closes the pipe
+      pass
+
+
+@pytest.fixture
+def contents():
+  """A function that tells what stands in a directory: paths to bytes."""
+
+  def read(path):
+    return {
+      str(file.relative_to(path)): file.read_bytes() if file.is_file() else None
+      for file in sorted(path.rglob('*'))
+    }
+
+  return read
