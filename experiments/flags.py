@@ -4,16 +4,16 @@ A script lists the flags it honours, `start.run` refuses the others. Each help
 text names the unit and what an empty value means.
 """
 
-from collections.abc import Iterable
 import difflib
 import math
 import textwrap
+from collections.abc import Iterable
 
 from absl import flags
 
-from gd_jax.descent import pairs
 from gd_jax.descent import schedules
 from gd_jax.descent import train
+from gd_jax.descent import twins
 from gd_jax.model import costs
 from gd_jax.model import mlp
 
@@ -200,9 +200,9 @@ BATCH_SIZE = whole(
 EPOCHS = whole('epochs', 5, 'Passes over the training examples.', least=1)
 SEED = whole('seed', 0, 'Of the start and of the order of examples.')
 ENTRY = (
-  f'{", ".join(pairs.PAIRS)} are ours; optax:lion or MODULE:FACTORY is anything '
-  'else; then +key=value for hyperparameters and @RATE for the centre of its '
-  'grid: adam+b1=0.95@0.003.'
+  f'{", ".join(twins.TWINS)} are ours; optax:lion or MODULE:FACTORY is '
+  'anything else; then +key=value for hyperparameters and @RATE for the '
+  'centre of its grid: adam+b1=0.95@0.003.'
 )
 LEARNING_RATE = number(
   'learning_rate',
@@ -322,4 +322,3 @@ def parse(argv: list[str], holders: Iterable[flags.FlagHolder]) -> list[str]:
 def resolved(holders: Iterable[flags.FlagHolder]) -> dict:
   """{name: value} of every flag that the script honours."""
   return {holder.name: holder.value for holder in holders}
-

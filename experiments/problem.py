@@ -1,12 +1,13 @@
 """What is minimised, put together from the flags: data, network, cost."""
 
+import functools
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
-import functools
 
 import jax
+import numpy as np
 
 from experiments import flags
 from gd_jax.model import costs
@@ -36,6 +37,7 @@ class Problem(NamedTuple):
   train: Examples  # leaves [n, ...] on the host
   validation: Examples
   test: Examples
+  commonest: float  # share of the validation split's commonest class
   fingerprint: str
   words: str  # one line for people
 
@@ -80,10 +82,16 @@ def from_flags(values: Mapping[str, Any], dtype: str) -> Problem:
     train=dataset.train,
     validation=dataset.validation,
     test=dataset.test,
+    commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
     words=f'{dataset.name}, {shape}, {values["cost"]} cost, '
     f'{values["init"]} start',
   )
+
+
+def commonest(labels: np.ndarray) -> float:
+  """The share of the commonest label: what naming it always would score."""
+  return np.bincount(labels).max() / len(labels) if len(labels) else 0.0
 
 
 def batch_size(value: int | str, problem: Problem) -> int:

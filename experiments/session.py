@@ -1,12 +1,13 @@
 """A script's hold on its run directory, from the lock to the last status."""
 
+import contextlib
+import datetime
+import json
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
-import datetime
-import json
 
 from experiments import start
 from gd_jax.types import UserError
@@ -81,17 +82,21 @@ def hold(
 
 def say_failed(run: rundir.Run, error: BaseException) -> None:
   """Leaves FAILED with the reason, unless the directory itself is at fault."""
-  try:
+  with contextlib.suppress(UserError):
     rundir.write_status(run, 'FAILED', str(error) or type(error).__name__)
-  except (UserError, ValueError):
-    pass
 
 
-def restore(session: Session, template: Any) -> tuple[Any, int, list[dict]]:
-  """The newest sound checkpoint's (state, step, rows), or the template anew.
+class Restored(NamedTuple):
+  """Where a run goes on: its newest sound checkpoint, or the very start."""
 
-  rows.jsonl is cut back to it.
-  """
+  state: Any
+  step: int
+  rows: list[dict[str, Any]]
+  extra: dict[str, Any]
+
+
+def restore(session: Session, template: Any) -> Restored:
+  """The newest sound checkpoint, or the template; rows.jsonl is cut to it."""
   found = checkpoint.newest(
     session.run.path,
     template,
@@ -100,13 +105,13 @@ def restore(session: Session, template: Any) -> tuple[Any, int, list[dict]]:
   )
   if found is None:
     rundir.cut_rows(session.run, 0)
-    return template, 0, []
+    return Restored(template, 0, [], {})
   for reason in found.skipped:
     start.warn(reason)
   rundir.cut_rows(session.run, found.rows_size)
   rows = rundir.read_rows(session.run.path)
   session.context.say(f'going on from checkpoint {found.step}')
-  return found.state, found.step, rows
+  return Restored(found.state, found.step, rows, found.extra)
 
 
 def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -117,14 +122,16 @@ def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
       print(json.dumps(files.plain(row)), flush=True)
 
 
-def save(session: Session, step: int, state: Any) -> None:
+def save(
+  session: Session, step: int, state: Any, extra: Mapping[str, Any]
+) -> None:
   """Saves a checkpoint; `step` counts whatever the script counts."""
   checkpoint.save(
     session.run.path,
     step=step,
     state=state,
     config=session.config,
-    extra={},
+    extra=extra,
   )
 
 

@@ -7,11 +7,6 @@
 that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
 """
 
-from collections.abc import Callable
-from collections.abc import Sequence
-from typing import Any
-from typing import NamedTuple
-from typing import NoReturn
 import os
 import shutil
 import signal
@@ -19,10 +14,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+from typing import NoReturn
 
-from absl import flags as absl_flags
 import jax
 import jaxlib
+from absl import flags as absl_flags
 
 from experiments import flags
 from gd_jax.types import UserError
@@ -163,12 +163,12 @@ def device_line(devices: Sequence[jax.Device], values: dict[str, Any]) -> str:
     f'{len(devices)} x {kind}, {values.get("precision") or "float32"}, '
     f'JAX {jax.__version__}'
   )
-  if devices[0].platform == 'cpu' and values.get('platform') is None:
-    if idle_gpu():
-      line += (
-        '\nnvidia-smi sees a GPU that this JAX does not use: '
-        '`make compare EXTRA=cuda` installs one that does'
-      )
+  on_cpu = devices[0].platform == 'cpu'
+  if on_cpu and values.get('platform') is None and idle_gpu():
+    line += (
+      '\nnvidia-smi sees a GPU that this JAX does not use: '
+      '`make compare EXTRA=cuda` installs one that does'
+    )
   return line
 
 

@@ -1,10 +1,10 @@
-"""Train one network with one optimizer, and watch it learn.
+r"""Train one network with one optimizer, and watch it learn.
 
 Question: how well, and how fast, does gradient descent teach a network of
 sigmoid neurons to read handwritten digits?
 
   python -m experiments.train
-  python -m experiments.train --dataset=mnist --layer_sizes=784,30,10 \\
+  python -m experiments.train --dataset=mnist --layer_sizes=784,30,10 \
       --batch_size=10 --learning_rate=3 --epochs=30 --init=normal
 
 Writes a run directory: config.json, rows.jsonl (one row an epoch), status.json,
@@ -12,15 +12,15 @@ checkpoint/ and figures/curves.png. Expected: about 90 % of the digits after 5
 epochs, in seconds; the second command (Nielsen, chapter 1) about 95 % of MNIST.
 """
 
+import functools
+import time
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
-import functools
-import time
 
-from absl import flags as absl_flags
 import jax
 import jax.numpy as jnp
+from absl import flags as absl_flags
 
 from experiments import flags
 from experiments import problem as problems
@@ -34,7 +34,6 @@ from gd_jax.pictures import plots
 from gd_jax.types import Batch
 from gd_jax.types import Optimizer
 from gd_jax.world import clock
-from gd_jax.world import rundir
 
 OPTIMIZER = absl_flags.DEFINE_string(
   'optimizer', 'sgd', f'How to descend: {flags.ENTRY}'
@@ -127,7 +126,7 @@ def descend(
   )
   state = train.start(problem.init(jax.random.key(values['seed'])), optimizer)
   zeros = train.Metrics(*jnp.zeros((2,), context.dtype))
-  (state, sums), done, rows = session.restore(kept, Progress(state, zeros))
+  (state, sums), done, rows, _ = session.restore(kept, Progress(state, zeros))
   updates = steps_an_epoch(values, problem)
   evaluate = jax.jit(functools.partial(train.evaluate, problem.scores_of))
   test = jax.device_put(problem.test)
@@ -161,7 +160,7 @@ def descend(
     stop = context.stop.is_set()
     end = piece.last and piece.epoch + 1 == values['epochs']
     if stop or end or not piece.last or not done % values['checkpoint_every']:
-      session.save(kept, done, Progress(piece.after, sums))
+      session.save(kept, done, Progress(piece.after, sums), {})
     if stop and not end:
       return session.interrupted(context), rows
   return session.Outcome(start.DONE, ''), rows
@@ -221,8 +220,7 @@ def train_pieces(
       batch=batch,
       metrics=metrics,
       finite=bool(finite),
-      train_seconds=clock.seconds(span)
-      + max(gathered, clock.seconds(waited)),
+      train_seconds=clock.seconds(span) + max(gathered, clock.seconds(waited)),
       compile_seconds=clock.seconds(compiled),
     )
     asked = time.perf_counter()

@@ -1,6 +1,8 @@
 """Strict numerics for every test: float64 at hand, nothing promoted silently."""
 
+import hashlib
 import os
+from pathlib import Path
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
 
@@ -13,6 +15,34 @@ jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
 jax.config.update('jax_default_matmul_precision', 'highest')
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='session')
+def mnist_dir():
+  """A data_dir with MNIST, prepared through TFDS once for every worker.
+
+  It stays in build/ for as long as the code that prepares it is the same.
+  """
+  from gd_jax.world import data
+
+  originals = ROOT.parent / 'shared' / 'mnist'
+  if not originals.is_dir():
+    pytest.skip('the original files of MNIST are not in ../shared/mnist')
+  world = ROOT / 'gd_jax' / 'world'
+  code = [
+    (world / f'{name}.py').read_bytes()
+    for name in ('cache', 'data', 'prepare', 'splits')
+  ]
+  key = hashlib.sha256(b''.join(code)).hexdigest()[:12]
+  folder = ROOT / 'build' / f'mnist-{key}'
+  # Labels that TFDS would take for those that it has unpacked: all are zero.
+  trap = folder / 'downloads/extracted/GZIP.train-labels-idx1-ubyte.gz'
+  trap.parent.mkdir(parents=True, exist_ok=True)
+  trap.write_bytes(bytes(8 + 60_000))
+  data.load('mnist', data_dir=folder, manual_dir=originals)
+  return folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,14 @@
 """Optimizers of somebody else, right and wrong, for the tests of entries."""
 
+from typing import Any
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+
+# What a stranger's code makes of the type, unseen by the type checker.
+Transformation: Any = optax.GradientTransformation
 
 
 def heavy_ball(learning_rate, mu=0.9):
@@ -42,7 +46,8 @@ def needs_cost(learning_rate=0.25):
     change = jax.tree.map(lambda g: -learning_rate * value * g, grad)
     return change, state
 
-  return optax.GradientTransformationExtraArgs(lambda params: (), update)
+  with_value: Any = optax.GradientTransformationExtraArgs
+  return with_value(lambda params: (), update)
 
 
 def number(learning_rate):
@@ -67,14 +72,14 @@ def needs_more(learning_rate, *, rank):
 
 def wrong_state(learning_rate):
   """Its state is an array at first and a pair afterwards."""
-  return optax.GradientTransformation(
+  return Transformation(
     lambda params: jnp.zeros(()), lambda g, state, params=None: (g, (state, 1))
   )
 
 
 def wrong_update(learning_rate):
   """Hands back the change of one leaf alone."""
-  return optax.GradientTransformation(
+  return Transformation(
     lambda params: (),
     lambda g, state, params=None: (jax.tree.leaves(g)[0], state),
   )
@@ -82,7 +87,7 @@ def wrong_update(learning_rate):
 
 def two_arguments(learning_rate):
   """An update that takes no params."""
-  return optax.GradientTransformation(lambda params: (), lambda g, state: g)
+  return Transformation(lambda params: (), lambda g, state: g)
 
 
 NOT_A_FACTORY = 3.0

@@ -22,9 +22,9 @@ import jax
 import optax
 
 from gd_jax.descent import factories
-from gd_jax.descent import pairs
 from gd_jax.descent import schedules
 from gd_jax.descent import specs
+from gd_jax.descent import twins
 from gd_jax.types import Optimizer
 from gd_jax.types import Schedule
 from gd_jax.types import UserError
@@ -56,7 +56,7 @@ def parse(text: str) -> Entry:
   implementation, name, factory = factories.find(spelled)
   reason = ''
   if implementation == 'optax':
-    reason = pairs.refusal(name, hyperparameters)
+    reason = twins.refusal(name, hyperparameters)
   rate_argument, default, misfit = factories.fit(factory, hyperparameters)
   if reason or misfit:
     raise UserError(
@@ -98,7 +98,7 @@ def parse_pair(text: str) -> tuple[Entry, Entry]:
 
 def twin(entry: Entry) -> Entry:
   """Optax's optimizer of the same equation as one of ours, at its centre."""
-  name, hyperparameters = pairs.twin(entry.name, entry.hyperparameters)
+  name, hyperparameters = twins.theirs(entry.name, entry.hyperparameters)
   keys = ''.join(f'+{key}={value!r}' for key, value in hyperparameters.items())
   rate = f'@{entry.centre!r}' if entry.centre_source == 'entry' else ''
   return parse(f'optax:{name}{keys}{rate}')
@@ -123,18 +123,16 @@ def build(
       f'The optimizer {entry.text} cannot be made, its factory fails with'
       f' {factories.named(error)}: check the values of its hyperparameters.'
     ) from error
-  init, update = (
-    made
-    if type(made) is tuple and len(made) == 2
-    else (getattr(made, 'init', None), getattr(made, 'update', None))
-  )
-  if not (callable(init) and callable(update)):
+  plain = type(made) is tuple and len(made) == 2
+  optimizer: Any = Optimizer(*made) if plain else made
+  parts = [getattr(optimizer, part, None) for part in ('init', 'update')]
+  if not all(callable(part) for part in parts):
     raise UserError(
       f'The optimizer {entry.text} is no optimizer: expected a factory that'
       ' returns (init, update) as an optax.GradientTransformation does, found'
       f' one that returns a {type(made).__name__}.'
     )
-  return made if hasattr(made, 'update') else Optimizer(init, update)
+  return optimizer
 
 
 def check(entry: Entry, params: Any, schedule: Schedule | None = None) -> None:
@@ -191,9 +189,9 @@ def _table_centre(
   implementation: str, name: str, hyperparameters: dict[str, Any]
 ) -> float | None:
   if implementation == 'ours':
-    return pairs.PAIRS[name].centre
+    return twins.TWINS[name].centre
   if implementation == 'optax':
-    return pairs.centre(name, hyperparameters)
+    return twins.centre(name, hyperparameters)
   return None
 
 

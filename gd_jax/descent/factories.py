@@ -5,8 +5,8 @@ import inspect
 import re
 from typing import Any
 
-from gd_jax.descent import pairs
 from gd_jax.descent import specs
+from gd_jax.descent import twins
 from gd_jax.types import UserError
 
 _DOTTED = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*', re.ASCII)
@@ -16,14 +16,14 @@ def find(spelled: str) -> tuple[str, str, Any]:
   """(implementation, name, factory) of NAME or MODULE:ATTRIBUTE."""
   module, colon, attribute = spelled.partition(':')
   if not colon:
-    if spelled in pairs.PAIRS:
-      return 'ours', spelled, pairs.PAIRS[spelled].ours
-    theirs = [f'optax:{name}' for name in pairs.names()]
+    if spelled in twins.TWINS:
+      return 'ours', spelled, twins.TWINS[spelled].ours
+    theirs = [f'optax:{name}' for name in twins.names()]
     near = f'optax:{spelled}' if f'optax:{spelled}' in theirs else spelled
     raise UserError(
       f'The optimizer {specs.quoted(spelled)} is unknown: expected'
-      f' {", ".join(pairs.PAIRS)}, or MODULE:ATTRIBUTE such as optax:lion'
-      + specs.hint(near, [*pairs.PAIRS, *theirs])
+      f' {", ".join(twins.TWINS)}, or MODULE:ATTRIBUTE such as optax:lion'
+      + specs.hint(near, [*twins.TWINS, *theirs])
     )
   if not (_DOTTED.fullmatch(module) and _DOTTED.fullmatch(attribute)):
     raise UserError(
@@ -33,7 +33,7 @@ def find(spelled: str) -> tuple[str, str, Any]:
   factory = _import(module, spelled)
   for part in attribute.split('.'):
     if not hasattr(factory, part):
-      known = pairs.names() if module == 'optax' else _factories(factory)
+      known = twins.names() if module == 'optax' else _factories(factory)
       raise UserError(
         f'The module {module} has no {attribute}: '
         + specs.choices(attribute, known or ['nothing that takes a rate'])
@@ -62,7 +62,7 @@ def _factories(module: Any) -> list[str]:
     name
     for name in dir(module)
     if not name.startswith('_')
-    and pairs.takes_rate(getattr(module, name, None))
+    and twins.takes_rate(getattr(module, name, None))
   ]
 
 
@@ -82,7 +82,7 @@ def fit(factory: Any, hyperparameters: dict[str, Any]) -> tuple[str, Any, str]:
     if parameter.kind
     in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
   }
-  rate = next((key for key in pairs.RATE_ARGUMENTS if key in by_name), '')
+  rate = next((key for key in twins.RATE_ARGUMENTS if key in by_name), '')
   if not rate:
     misfit = 'expected a factory with a keyword argument learning_rate, found'
     return '', None, f'{misfit} one that takes {", ".join(keys) or "nothing"}.'

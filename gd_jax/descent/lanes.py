@@ -25,7 +25,7 @@ from gd_jax.types import Optimizer
 class Lanes(NamedTuple):
   """Which lane is which: block g trains its rates on seed number seed[g]."""
 
-  seed: np.ndarray  # [blocks] int32, into the starts and orders of the seeds
+  seed: np.ndarray  # [blocks] int, a place in the list of seeds
   rate: np.ndarray  # [blocks, width], in the dtype of the parameters
   real: np.ndarray  # [blocks, width] bool, False for padding
 
@@ -39,16 +39,16 @@ class Fleet(NamedTuple):
 
 
 class Programs(NamedTuple):
-  """The life of a fleet under one optimizer; each compiles once per shape."""
+  """The life of a fleet under one optimizer; each compiles once per shape.
 
-  # Parameters to start from: leaves [seeds, ...].
-  launch: Callable[[Lanes, Any], Fleet]
-  # Order: leaves [seeds, steps, m]. Metrics: leaves [blocks, width].
-  epoch: Callable[
-    [Fleet, Lanes, batches.Order, Examples], tuple[Fleet, train.Metrics]
-  ]
-  watched_epoch: Callable[[Fleet, Lanes, batches.Order, Examples], Fleet]
-  evaluate: Callable[[Fleet, Examples], Any]  # leaves [blocks, width, ...]
+  `rate` is [blocks, width]; starts are parameters with leaves [blocks, ...], an
+  order has leaves [blocks, steps, m]; metrics have leaves [blocks, width].
+  """
+
+  launch: Callable[[jax.Array, Any], Fleet]  # (rate, starts)
+  # (fleet, rate, order, examples) -> (fleet, metrics)
+  epoch: Callable[..., tuple[Fleet, train.Metrics]]
+  watched_epoch: Callable[..., Fleet]
 
 
 def widest(rates: int, seeds: int, devices: int) -> int:
@@ -71,20 +71,20 @@ def deal(
   seeds: int,
   *,
   width: int,
-  devices: int,
+  multiple: int,
   dtype: Any = np.float32,
 ) -> Lanes:
   """All rates of seed 0, then of seed 1, ..., in blocks of `width` lanes.
 
-  Padding repeats the last rate of a seed and the last block, until blocks
-  divide evenly among the devices; `real` marks what counts.
+  Padding repeats the last rate of a seed, and the last block until there is a
+  `multiple` of blocks; `real` marks what counts.
   """
   each = -(-len(rates) // width)
   filled = np.full(each * width, rates[-1], dtype)
   filled[: len(rates)] = rates
   real = np.arange(each * width) < len(rates)
-  extra = -(each * seeds) % devices
-  seed = np.repeat(np.arange(seeds, dtype=np.int32), each)
+  extra = -(each * seeds) % multiple
+  seed = np.repeat(np.arange(seeds), each)
   rate = np.tile(filled.reshape(each, width), (seeds, 1))
   marks = np.tile(real.reshape(each, width), (seeds, 1))
   return Lanes(
@@ -94,10 +94,17 @@ def deal(
   )
 
 
+def waves(dealt: Lanes, blocks: int) -> list[Lanes]:
+  """The lanes in parts of `blocks` blocks, which one program trains in turn."""
+  return [
+    Lanes(*(leaf[first : first + blocks] for leaf in dealt))
+    for first in range(0, len(dealt.seed), blocks)
+  ]
+
+
 def programs(
   *,
   cost_of: train.CostOf,
-  scores_of: train.CostOf,
   optimizer_of: Callable[[jax.Array], Optimizer],
   mesh: jax.sharding.Mesh,
   gradients: str = 'mean',
@@ -107,73 +114,90 @@ def programs(
 
   Args:
     cost_of: (params, one example) -> its cost.
-    scores_of: (params, one example) -> any pytree of numbers.
     optimizer_of: a traced learning rate -> the optimizer.
     mesh: of one axis; the number of blocks is a multiple of its size.
     gradients: as of `train.make_step`.
     reduction: as of `train.make_step`.
   """
-  on_cpu = mesh.devices.flat[0].platform == 'cpu'
-  each, every = jax.P(mesh.axis_names[0]), jax.P()
 
-  def over_blocks(one, blocks):
-    # A CPU's cache holds one block; an accelerator wants all of them at once.
-    return jax.lax.map(one, blocks) if on_cpu else jax.vmap(one)(blocks)
-
-  def sharded(function, *specs):
-    return jax.jit(
-      jax.shard_map(
-        function, mesh=mesh, in_specs=specs, out_specs=each, check_vma=False
-      )
-    )
-
-  def launch(lanes, starts):
+  def launch(rate, starts):
     def one(block):
-      params = jax.tree.map(lambda leaf: leaf[block.seed], starts)
-      return jax.vmap(lambda r: train.start(params, optimizer_of(r)))(
-        block.rate
-      )
+      rates, params = block
+      return jax.vmap(lambda r: train.start(params, optimizer_of(r)))(rates)
 
-    shape = lanes.rate.shape
     return Fleet(
-      over_blocks(one, lanes),
-      jnp.ones(shape, bool),
-      jnp.zeros(shape, jnp.int32),
+      _over_blocks(mesh, one, (rate, starts)),
+      jnp.ones(rate.shape, bool),
+      jnp.zeros(rate.shape, jnp.int32),
     )
 
   def over_lanes(run):
-    def epoch(fleet, lanes, order, examples):
-      def one(pair):
-        fleet, block = pair
-        mine = jax.tree.map(lambda leaf: leaf[block.seed], order)
+    def epoch(fleet, rate, order, examples):
+      def one(block):
+        fleet, rates, mine = block
         gathered = batches.gather(examples, mine)
 
-        def lane(lane_state, rate):
+        def lane(state, rate):
           step = train.make_step(
             cost_of,
             optimizer_of(rate),
             gradients=gradients,
             reduction=reduction,
           )
-          return run(step, lane_state, gathered)
+          return run(step, state, gathered)
 
-        return jax.vmap(lane)(fleet, block.rate)
+        return jax.vmap(lane)(fleet, rates)
 
-      return over_blocks(one, (fleet, lanes))
+      return _over_blocks(mesh, one, (fleet, rate, order))
 
-    return sharded(epoch, each, each, every, every)
-
-  def evaluate(fleet, examples):
-    def one(params):
-      return jax.vmap(lambda p: train.evaluate(scores_of, p, examples))(params)
-
-    return over_blocks(one, fleet.state.params)
+    return _sharded(mesh, epoch, 'each', 'each', 'each', 'every')
 
   return Programs(
-    launch=sharded(launch, each, every),
+    launch=_sharded(mesh, launch, 'each', 'each'),
     epoch=over_lanes(_run_lane),
     watched_epoch=over_lanes(_run_watched),
-    evaluate=sharded(evaluate, each, every),
+  )
+
+
+def evaluator(
+  scores_of: train.CostOf, mesh: jax.sharding.Mesh
+) -> Callable[[Any, Examples], Any]:
+  """(params of a fleet, examples) -> mean scores, leaves [blocks, width, ...].
+
+  `scores_of` takes (params, one example) to any pytree of numbers.
+  """
+
+  def evaluate(params, examples):
+    def one(block):
+      return jax.vmap(lambda p: train.evaluate(scores_of, p, examples))(block)
+
+    return _over_blocks(mesh, one, params)
+
+  return _sharded(mesh, evaluate, 'each', 'every')
+
+
+def _over_blocks(mesh, one, blocks):
+  # A CPU's cache holds one block; an accelerator wants all of them at once.
+  if mesh.devices.flat[0].platform == 'cpu':
+    return jax.lax.map(one, blocks)
+  return jax.vmap(one)(blocks)
+
+
+def _sharded(mesh, function, *kinds):
+  """Jits over the mesh; 'each' device has its blocks, 'every' one has all."""
+  specs = {'each': jax.P(mesh.axis_names[0]), 'every': jax.P()}
+  mapped = jax.shard_map(
+    function,
+    mesh=mesh,
+    in_specs=tuple(specs[kind] for kind in kinds),
+    out_specs=specs['each'],
+    check_vma=False,
+  )
+  return jax.jit(
+    mapped,
+    in_shardings=tuple(
+      jax.sharding.NamedSharding(mesh, specs[kind]) for kind in kinds
+    ),
   )
 
 
@@ -197,7 +221,7 @@ def _run_watched(step, lane, gathered):
 def run_epoch(
   made: Programs,
   fleet: Fleet,
-  lanes: Lanes,
+  rate: np.ndarray,
   order: batches.Order,
   examples: Examples,
 ) -> tuple[Fleet, train.Metrics]:
@@ -207,11 +231,11 @@ def run_epoch(
   lane was lost is trained once more, watched, and only that lane takes the
   watched result: its last finite state and its number of finite updates.
   """
-  after, metrics = made.epoch(fleet, lanes, order, examples)
+  after, metrics = made.epoch(fleet, rate, order, examples)
   lost = np.asarray(fleet.alive) & ~np.asarray(after.alive)
   if not lost.any():
     return after, metrics
-  watched = made.watched_epoch(fleet, lanes, order, examples)
+  watched = made.watched_epoch(fleet, rate, order, examples)
 
   def choose(frozen, trained):
     mask = lost.reshape(lost.shape + (1,) * (trained.ndim - 2))

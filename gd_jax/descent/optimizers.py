@@ -6,7 +6,7 @@ A factory takes the learning rate eta, a number, a traced array or a schedule of
 the updates already made (0 for the first), and hyperparameters, which may be
 traced too. State and updates follow the parameters' dtype whatever the dtype of
 the rate. Every operation is elementwise over the leaves of any pytree. The
-defaults, and where eps stands, are Optax's; `pairs` names the Optax twins.
+defaults, and where eps stands, are Optax's; `twins` names them in Optax.
 """
 
 from collections.abc import Callable

@@ -83,8 +83,7 @@ def product(a: Schedule, b: Schedule) -> Schedule:
 
 def scale(schedule: Schedule, rate: Any) -> Schedule:
   """The learning rate at each update: rate times shape, in the rate's dtype."""
-  dtype = jnp.result_type(rate, float)
-  return lambda t: rate * jnp.asarray(schedule(t), dtype)
+  return lambda t: rate * jnp.asarray(schedule(t), jnp.result_type(rate, float))
 
 
 def rates(schedule: Schedule, updates: int) -> jax.Array:

@@ -184,8 +184,8 @@ def region(
   best = max((h for h in heights if h is not None), default=None)
   if best is None:
     return None
-  # A rate exactly `within` below belongs; rounding must not put it outside.
-  lowest = best - within - 1e-12 * abs(best)
+  # A rate exactly `within` below belongs; float32 must not put it outside.
+  lowest = best - within - 1e-6 * abs(best)
   inside = [h is not None and h >= lowest for h in heights]
   first = last = heights.index(best)
   while first > 0 and inside[first - 1]:

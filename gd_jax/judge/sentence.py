@@ -23,7 +23,8 @@ def _nobody(verdicts: Verdicts) -> str:
   """Why there is no comparison at all; empty when there is one."""
   ranking, strips = verdicts.ranking, verdicts.values.values()
   if len(ranking) < 2:
-    return f'Nothing to compare: {_names(ranking) or "no entry"} ran alone'
+    found = f'{ranking[0]} ran alone' if ranking else 'no entry has run'
+    return f'Nothing to compare: {found}'
   if any(v is not None for strip in strips for v in strip):
     failed = set(verdicts.hopeless) == set(ranking)
     return 'Nobody won: every seed of every entry failed' if failed else ''
@@ -36,10 +37,9 @@ def _winner(verdicts: Verdicts) -> str:
   leader, *others = verdicts.ranking
   if verdicts.seeds < verdicts.seeds_needed:
     return (
-      f'Nobody has won yet: {_count(len(verdicts.pairs), "pair")} need at '
-      f'least {verdicts.seeds_needed} seeds and there '
-      f'{"is" if verdicts.seeds == 1 else "are"} {verdicts.seeds}, but '
-      f'{leader} is ahead'
+      f'Nobody has won yet: {_count(verdicts.seeds, "seed")} cannot decide '
+      f'{_count(len(verdicts.pairs), "pair")}, which takes '
+      f'{verdicts.seeds_needed} at least, but {leader} is ahead'
     )
   facing = {other: _facing(verdicts, leader, other) for other in others}
   found = {
@@ -74,6 +74,7 @@ def _winner(verdicts: Verdicts) -> str:
 def _lead(verdicts: Verdicts) -> str:
   """By how much the first leads the second."""
   metric, (leader, second, *_) = verdicts.metric, verdicts.ranking
+  of_what = metric.replace('_', ' ').replace('updates', 'number of updates')
   pair = _facing(verdicts, leader, second)
   if pair.mean is None:
     return (
@@ -86,9 +87,11 @@ def _lead(verdicts: Verdicts) -> str:
     upwards = (
       (pair.low, pair.high) if pair.mean >= 0 else (-pair.high, -pair.low)
     )
-    interval = f' (95 % interval {_show_differences(metric, *upwards)})'
+    interval = (
+      f' (unadjusted 95 % interval {_show_differences(metric, *upwards)})'
+    )
   return (
-    f'{leader} has a mean {metric.replace("_", " ")} of '
+    f'{leader} has a mean {of_what} of '
     f'{_show(metric, sum(strip) / len(strip))} over '
     f'{_count(pair.seeds, "seed")}, '
     f'{_show_differences(metric, abs(pair.mean))} '
@@ -98,11 +101,12 @@ def _lead(verdicts: Verdicts) -> str:
 
 def _sure(verdicts: Verdicts) -> str:
   words = {pair.word for pair in verdicts.pairs if not pair.null}
-  if not words & {'better', 'worse'}:
+  told = ['better or worse'] if words & {'better', 'worse'} else []
+  told += ['equivalent'] if 'equivalent' in words else []
+  if not told:
     return ''
-  return (
-    f'the risk that any better or worse is false is held to {100 * ALPHA:g} %'
-  )
+  text = f'the risk of even one false {told[0]} is held to {100 * ALPHA:g} %'
+  return text + (f', and so is that of a false {told[1]}' if told[1:] else '')
 
 
 def _undecided(verdicts: Verdicts) -> str:
@@ -175,5 +179,5 @@ def _show_differences(metric: str, *values: float) -> str:
   if metric == 'test_accuracy':
     return f'{" to ".join(f"{100 * v + 0.0:.2f}" for v in values)} points'
   if metric == 'test_cost':
-    return ' to '.join(f'{v + 0.0:.2g}' for v in values)
+    return ' to '.join(f'{v + 0.0:.3g}' for v in values)
   return f'{" to ".join(f"{v + 0.0:,.0f}" for v in values)} updates'

@@ -5,10 +5,11 @@ training examples, in their order, is kept for validation.
 """
 
 import gzip
-import hashlib
 import io
-import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,10 @@ from gd_jax.types import Dataset
 from gd_jax.types import Images
 from gd_jax.types import UserError
 from gd_jax.world import cache
+from gd_jax.world import files
 from gd_jax.world import prepare
+from gd_jax.world import splits
+from gd_jax.world.splits import Splits
 
 _DIGITS = Path(__file__).with_name('digits') / 'digits.csv.gz'
 _DIGITS_SHA256 = (
@@ -65,64 +69,87 @@ def load(
   Raises:
     UserError: the data are not there or not sound, and how to mend that.
   """
-  scale = 255.0
+  digests = None
   if name == 'digits':
-    splits, scale, default = _digits(), 16.0, 300
-    digests = None
+    content = _digits()
   elif name.endswith('.npz'):
-    splits = _own(Path(name))
-    digests, default = None, len(splits.x_train) // 6
+    content = _own(Path(name).expanduser())
   else:
-    splits, digests = prepare.images(
-      name, _folder(data_dir), Path(manual_dir) if manual_dir else None
-    )
-    default = len(splits.x_train) // 6
+    manual = Path(manual_dir).expanduser() if manual_dir else None
+    content, digests = _images(name, _folder(data_dir), manual)
+  n = len(content.x_train)
   if validation_size is None:
-    validation_size = default
-  n = len(splits.x_train)
+    validation_size = 300 if name == 'digits' else n // 6
   if not 0 <= validation_size < n:
     raise UserError(
       f'--validation_size={validation_size} does not fit {name}: expected 0 to '
       f'{n - 1}, for the training examples, of which it takes the last, are '
       f'{n}; give a smaller one.'
     )
+  scale = 16.0 if name == 'digits' else 255.0
   border = n - validation_size
-  x, y = splits.x_train.reshape(n, -1), splits.y_train
+  x, y = content.x_train.reshape(n, -1), content.y_train
+  x_test = content.x_test.reshape(len(content.x_test), -1)
   return Dataset(
     name=Path(name).name if name.endswith('.npz') else name,
     train=Images(x[:border], y[:border]),
     validation=Images(x[border:], y[border:]),
-    test=Images(splits.x_test.reshape(len(splits.x_test), -1), splits.y_test),
+    test=Images(x_test, content.y_test),
     scale=scale,
-    classes=splits.classes,
-    shape=splits.x_train.shape[1:],
-    fingerprint=_fingerprint(splits, digests, scale, validation_size),
+    classes=content.classes,
+    shape=content.x_train.shape[1:],
+    fingerprint=splits.fingerprint(content, digests, scale, validation_size),
   )
 
 
-def _fingerprint(
-  splits: cache.Splits,
-  digests: dict[str, str] | None,
-  scale: float,
-  validation_size: int,
-) -> str:
-  """Hex SHA-256 of the arrays (bytes, dtypes, shapes) and of the split."""
-  outline = {
-    key: [
-      str(array.dtype),
-      list(array.shape),
-      digests[key] if digests else cache.sha256(array),
-    ]
-    for key, array in cache.arrays_of(splits).items()
-  }
-  matter = [outline, scale, splits.classes, validation_size]
-  text = json.dumps(matter, sort_keys=True)
-  return hashlib.sha256(text.encode('ascii')).hexdigest()
+def _images(
+  name: str, data_dir: Path, manual_dir: Path | None
+) -> tuple[Splits, dict[str, str]]:
+  """A TFDS image set and the SHA-256 of its arrays, prepared if need be."""
+  # The name becomes a path: NAME, NAME/CONFIG, and :VERSION after either.
+  part = '[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+  if not re.fullmatch(rf'{part}(/{part})?(:[0-9]+\.[0-9]+\.[0-9]+)?', name):
+    raise prepare.unknown(name, ())
+  if not cache.manifest_path(name, data_dir).exists():
+    _prepare_apart(name, data_dir, manual_dir)
+  content, digests, sources = cache.read(name, data_dir)
+  if manual_dir:
+    cache.check_sources(name, manual_dir, sources)
+  return content, digests
+
+
+def _prepare_apart(name: str, data_dir: Path, manual_dir: Path | None) -> None:
+  """Runs `prepare` in a process of its own, whose talk goes nowhere."""
+  done = subprocess.run(
+    [sys.executable, '-P', '-m', prepare.__name__]
+    + [name, str(data_dir), str(manual_dir or '')],
+    env={
+      **os.environ,
+      'PYTHONPATH': os.pathsep.join(path or os.getcwd() for path in sys.path),
+      'PYTHONIOENCODING': 'utf-8',
+      'CUDA_VISIBLE_DEVICES': '-1',  # TensorFlow would take all of a GPU
+    },
+    stdin=subprocess.DEVNULL,
+    capture_output=True,
+    encoding='utf-8',
+    errors='replace',
+    check=False,
+  )
+  if done.returncode == 2 and done.stdout:
+    raise UserError(done.stdout.splitlines()[-1])
+  if done.returncode:
+    last = done.stderr.strip().splitlines()[-1:] or ['no word']
+    raise UserError(
+      f'{name} cannot be prepared: expected its process to end with 0, found '
+      f'{done.returncode} ({last[0]}); mend that, or choose another dataset.'
+    )
 
 
 def _folder(data_dir: str | Path | None) -> Path:
   """TFDS's own rule, without importing it."""
-  folder = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+  folder = (
+    data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+  )
   if '://' in str(folder):
     raise UserError(
       f'--data_dir={folder} is an address: expected a directory of this '
@@ -131,26 +158,26 @@ def _folder(data_dir: str | Path | None) -> Path:
   return Path(folder).expanduser()
 
 
-def _digits() -> cache.Splits:
+def _digits() -> Splits:
   try:
     data = _DIGITS.read_bytes()
-    found = f'{len(data)} bytes with SHA-256 {cache.sha256(data)}'
+    found = f'{len(data)} bytes with SHA-256 {splits.sha256(data)}'
   except OSError as error:
     data, found = b'', error.strerror
-  if cache.sha256(data) != _DIGITS_SHA256:
+  if splits.sha256(data) != _DIGITS_SHA256:
     raise UserError(
-      f'{_DIGITS} is damaged: expected SHA-256 {_DIGITS_SHA256}, found {found}; '
-      'install gd_jax again.'
+      f'{_DIGITS} is damaged: expected SHA-256 {_DIGITS_SHA256}, found '
+      f'{found}; install gd_jax again.'
     )
   text = io.StringIO(gzip.decompress(data).decode('ascii'))
   table = np.loadtxt(text, dtype=np.uint8, delimiter=',')
   order = np.random.Generator(np.random.Philox(0)).permutation(len(table))
   x, y = table[order, :-1].reshape(-1, 8, 8), table[order, -1]
   y = np.ascontiguousarray(y)
-  return cache.Splits(x[:-300], y[:-300], x[-300:], y[-300:], 10)
+  return Splits(x[:-300], y[:-300], x[-300:], y[-300:], 10)
 
 
-def _own(path: Path) -> cache.Splits:
+def _own(path: Path) -> Splits:
   try:
     # A file may say anything of itself, and zipfile and NumPy raise errors of
     # all sorts on it; nothing in it is unpickled.
@@ -163,11 +190,11 @@ def _own(path: Path) -> cache.Splits:
     arrays, found = {}, ' '.join(f'{error} ({type(error).__name__})'.split())
   if not arrays:
     raise UserError(
-      f'{path} cannot be used: expected an .npz file with plain arrays '
-      f'{", ".join(_KEYS)}, found {found}; write it with numpy.savez.'
+      f'{files.shown(path)} cannot be used: expected an .npz file with plain '
+      f'arrays {", ".join(_KEYS)}, found {found}; write it with numpy.savez.'
     )
-  return cache.verified(
-    str(path),
+  return splits.verified(
+    files.shown(path),
     arrays,
     mend='save it again with pixels as np.round(255 * x).astype(np.uint8) '
     'where they lie in [0, 1], and labels as y.astype(np.uint8)',

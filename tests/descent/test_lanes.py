@@ -29,12 +29,14 @@ def images():
   )
 
 
-def pieces(optimizer_of, devices, dtype='float64'):
+def network_parts():
   decode = costs.decode_image(16.0, K)
-  parts = (mlp.weighted_input, costs.quadratic_of_z, decode)
+  return mlp.weighted_input, costs.quadratic_of_z, decode
+
+
+def pieces(optimizer_of, devices, dtype='float64'):
   return {
-    'cost_of': costs.example_cost(*parts),
-    'scores_of': costs.example_scores(*parts),
+    'cost_of': costs.example_cost(*network_parts()),
     'optimizer_of': optimizer_of,
     'mesh': mesh.row(jax.devices()[:devices]),
   }
@@ -44,28 +46,34 @@ def start_of(seed, dtype='float64'):
   return mlp.init(jax.random.key(seed), (12, 5, K), dtype=dtype)
 
 
-def starts(dtype='float64'):
-  each = [start_of(seed, dtype) for seed in range(SEEDS)]
-  return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+def stacked(parts):
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
 
 
-def orders(epoch):
-  each = [batches.epoch_order(seed, epoch, N, M) for seed in range(SEEDS)]
-  return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+def starts(dealt, dtype='float64'):
+  return stacked([start_of(seed, dtype) for seed in dealt.seed])
 
 
-def train_fleet(
-  optimizer_of, rates, width, devices, epochs=2, dtype='float64'
-):
-  made = lanes.programs(**pieces(optimizer_of, devices, dtype))
-  dealt = lanes.deal(rates, SEEDS, width=width, devices=devices, dtype=dtype)
-  fleet = made.launch(dealt, starts(dtype))
+def orders(dealt, epoch):
+  return stacked(
+    [batches.epoch_order(seed, epoch, N, M) for seed in dealt.seed]
+  )
+
+
+def train_fleet(optimizer_of, rates, width, devices, epochs=2, dtype='float64'):
+  given = pieces(optimizer_of, devices, dtype)
+  made = lanes.programs(**given)
+  evaluate = lanes.evaluator(
+    costs.example_scores(*network_parts()), given['mesh']
+  )
+  dealt = lanes.deal(rates, SEEDS, width=width, multiple=devices, dtype=dtype)
+  fleet = made.launch(dealt.rate, starts(dealt, dtype))
   rows = []
   for epoch in range(epochs):
     fleet, metrics = lanes.run_epoch(
-      made, fleet, dealt, orders(epoch), images()
+      made, fleet, dealt.rate, orders(dealt, epoch), images()
     )
-    scores = made.evaluate(fleet, images())
+    scores = evaluate(fleet.state.params, images())
     rows.append((metrics.cost, scores.cost, scores.accuracy))
   real = dealt.real
 
@@ -163,10 +171,12 @@ def test_each_program_is_traced_once_whatever_the_rate():
 
   made = lanes.programs(**pieces(optimizer_of, 2))
   for rates in ([0.1, 0.2], [0.3, 0.4], [5.0, 6.0]):
-    dealt = lanes.deal(rates, SEEDS, width=2, devices=2, dtype='float64')
-    fleet = made.launch(dealt, starts())
+    dealt = lanes.deal(rates, SEEDS, width=2, multiple=2, dtype='float64')
+    fleet = made.launch(dealt.rate, starts(dealt))
     for epoch in range(2):
-      fleet, _ = lanes.run_epoch(made, fleet, dealt, orders(epoch), images())
+      fleet, _ = lanes.run_epoch(
+        made, fleet, dealt.rate, orders(dealt, epoch), images()
+      )
   assert len(traces) == 2  # launch, and the epoch
 
 
@@ -182,18 +192,20 @@ def test_each_program_is_traced_once_whatever_the_rate():
     (7, 2, 2, 7),
   ],
 )
-def test_the_widest_block_that_keeps_devices_busy(
-  rates, seeds, devices, width
-):
+def test_the_widest_block_that_keeps_devices_busy(rates, seeds, devices, width):
   assert lanes.widest(rates, seeds, devices) == width
 
 
+def test_waves_part_the_blocks():
+  dealt = lanes.deal([1, 2, 3], 3, width=2, multiple=4)
+  parts = lanes.waves(dealt, 4)
+  assert [list(part.seed) for part in parts] == [[0, 0, 1, 1], [2, 2, 2, 2]]
+  np.testing.assert_array_equal(parts[1].real[:2], [[1, 1], [1, 0]])
+  assert not parts[1].real[2:].any()
+
+
 def test_dealing_pads_and_marks():
-  dealt = lanes.deal([1, 2, 3], 3, width=2, devices=4)
+  dealt = lanes.deal([1, 2, 3], 3, width=2, multiple=4)
   np.testing.assert_array_equal(dealt.seed, [0, 0, 1, 1, 2, 2, 2, 2])
-  np.testing.assert_array_equal(
-    dealt.rate, [[1, 2], [3, 3]] * 3 + [[3, 3]] * 2
-  )
-  np.testing.assert_array_equal(
-    dealt.real, [[1, 1], [1, 0]] * 3 + [[0, 0]] * 2
-  )
+  np.testing.assert_array_equal(dealt.rate, [[1, 2], [3, 3]] * 3 + [[3, 3]] * 2)
+  np.testing.assert_array_equal(dealt.real, [[1, 1], [1, 0]] * 3 + [[0, 0]] * 2)

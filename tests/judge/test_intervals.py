@@ -76,7 +76,7 @@ def test_the_interval_covers_normal_draws(seeds):
 
 @pytest.mark.claims
 @pytest.mark.parametrize('seeds', [6, 10, 20])
-def test_stuck_seeds_ruin_the_coverage(seeds, record_property):
+def test_stuck_seeds_ruin_the_coverage(seeds, record_testsuite_property):
   """Why failures are counted apart: 2 % of seeds stuck at 84 %."""
   draws = np.random.default_rng(seeds)
   share, stuck, mean, sd = 0.02, 84.0, 95.69, 0.17
@@ -86,8 +86,8 @@ def test_stuck_seeds_ruin_the_coverage(seeds, record_property):
 
   sound = coverage(lambda n: draws.normal(mean, sd, n), mean, seeds, 20_000)
   covered = coverage(draw, share * stuck + (1 - share) * mean, seeds, 20_000)
-  record_property(f'coverage, {seeds} seeds, normal', sound)
-  record_property(f'coverage, {seeds} seeds, 2 % stuck', covered)
+  record_testsuite_property(f'coverage, {seeds} seeds, normal', sound)
+  record_testsuite_property(f'coverage, {seeds} seeds, 2 % stuck', covered)
   assert 0.94 <= sound <= 0.96
   assert 0.1 <= covered <= 0.7
 

@@ -38,7 +38,7 @@ def test_lower_costs_and_updates_and_higher_accuracies_are_better():
   for metric in METRICS:
     wanted = 'worse' if metric == 'test_accuracy' else 'better'
     pair = one(low.tolist(), high.tolist(), metric)
-    assert pair.word == wanted
+    assert (pair.word, pair.test) == (wanted, 'sign-flip')
     assert (pair.wins, pair.losses) == ((0, 6) if wanted == 'worse' else (6, 0))
     assert (pair.p_zero, pair.p_zero_adjusted) == (2 / 2**6, 2 / 2**6)
 
@@ -57,6 +57,13 @@ def test_fewer_seeds_than_the_family_needs_is_unresolved():
   judged = pairs.judge(values, metric='test_cost', images=300)
   assert {pair.word for pair in judged} == {'better'}
   assert {pair.seeds_to_resolve for pair in judged} == {None}
+
+
+def test_too_few_seeds_are_not_equivalent_either():
+  pair = one([0.2] * 5, [0.2] * 5)
+  assert (pair.p_margin_adjusted, pair.word) == (0.0, 'unresolved')
+  assert pair.seeds_to_resolve == 6
+  assert one([0.2] * 6, [0.2] * 6).word == 'equivalent'
 
 
 def test_the_null_pair_belongs_to_the_family():
@@ -78,7 +85,7 @@ def test_the_null_pair_belongs_to_the_family():
 def test_words_are_holms_over_scipys_t_and_enumerated_flips():
   """The table of a study of three entries, recomputed from scratch."""
   a, b = 1 + 0.02 * noise(10), 1.003 + 0.02 * noise(10, 1)
-  c = MEAN + SD * noise(10, 2)
+  c = 1.048 + 0.045 * noise(10, 2)
   judged = pairs.judge(
     {'a': a.tolist(), 'b': b.tolist(), 'c': c.tolist()},
     metric='test_cost',

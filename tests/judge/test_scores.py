@@ -4,6 +4,7 @@ import itertools
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings
@@ -148,7 +149,11 @@ def test_sensitivity_rate_by_rate():
     # The second 0.95 is beyond a gap and belongs to another region.
     ([0.95, 0.90, 0.955, 0.952, 0.951], (1.0, 100.0, False, True)),
     ([0.95, 0.951, 0.953, 0.90, None], (0.01, 1.0, True, False)),
-    # Exactly 0.5 points below the best is inside.
+    # Exactly 0.5 points below the best is inside, also when in float32.
+    (
+      [None, 0.70, *np.array([0.78, 0.785], np.float32).tolist(), 0.70],
+      (1.0, 10.0, False, False),
+    ),
     ([0.90, 0.95, 0.955, 0.90, 0.90], (0.1, 1.0, False, False)),
     ([None, None, 0.2, None, None], (1.0, 1.0, False, False)),
   ],

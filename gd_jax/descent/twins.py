@@ -17,7 +17,7 @@ from gd_jax.types import Optimizer
 RATE_ARGUMENTS = ('learning_rate', 'max_learning_rate')
 
 
-class Pair(NamedTuple):
+class Twin(NamedTuple):
   """One method, hand-rolled and Optax's."""
 
   ours: Callable[..., Optimizer]
@@ -30,14 +30,14 @@ class Pair(NamedTuple):
 _MU = {'mu': 'momentum'}
 _LOOK_AHEAD = {'nesterov': True}
 
-PAIRS = {
-  'sgd': Pair(optimizers.sgd, 'sgd', {}, {}, 1.0),
-  'momentum': Pair(optimizers.momentum, 'sgd', _MU, {}, 0.1),
-  'nesterov': Pair(optimizers.nesterov, 'sgd', _MU, _LOOK_AHEAD, 0.1),
-  'adagrad': Pair(optimizers.adagrad, 'adagrad', {}, {}, 1.0),
-  'rmsprop': Pair(optimizers.rmsprop, 'rmsprop', {}, {}, 0.01),
-  'adam': Pair(optimizers.adam, 'adam', {}, {}, 0.01),
-  'adamw': Pair(optimizers.adamw, 'adamw', {}, {}, 0.01),
+TWINS = {
+  'sgd': Twin(optimizers.sgd, 'sgd', {}, {}, 1.0),
+  'momentum': Twin(optimizers.momentum, 'sgd', _MU, {}, 0.1),
+  'nesterov': Twin(optimizers.nesterov, 'sgd', _MU, _LOOK_AHEAD, 0.1),
+  'adagrad': Twin(optimizers.adagrad, 'adagrad', {}, {}, 1.0),
+  'rmsprop': Twin(optimizers.rmsprop, 'rmsprop', {}, {}, 0.01),
+  'adam': Twin(optimizers.adam, 'adam', {}, {}, 0.01),
+  'adamw': Twin(optimizers.adamw, 'adamw', {}, {}, 0.01),
 }
 
 # Of methods that are Optax's alone.
@@ -58,18 +58,18 @@ REFUSED = {
 }
 
 
-def twin(
+def theirs(
   method: str, hyperparameters: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
   """The name in Optax of our `method`, and the same hyperparameters for it."""
-  pair = PAIRS[method]
-  defaults = inspect.signature(pair.ours).parameters
-  renamed = {key: defaults[key].default for key in pair.keys}
+  twin = TWINS[method]
+  defaults = inspect.signature(twin.ours).parameters
+  renamed = {key: defaults[key].default for key in twin.keys}
   named = {
-    pair.keys.get(key, key): value
+    twin.keys.get(key, key): value
     for key, value in (renamed | hyperparameters).items()
   }
-  return pair.optax, named | pair.fixed
+  return twin.optax, named | twin.fixed
 
 
 def ours(
@@ -80,7 +80,7 @@ def ours(
   Hyperparameters that ours lack are handed back as they are.
   """
   if name != 'sgd':
-    return (name, hyperparameters) if name in PAIRS else None
+    return (name, hyperparameters) if name in TWINS else None
   rest = dict(hyperparameters)
   mu, look_ahead = rest.pop('momentum', None), rest.pop('nesterov', False)
   if mu is None:
@@ -91,7 +91,7 @@ def ours(
 def centre(name: str, hyperparameters: dict[str, Any]) -> float | None:
   """The centre that is known for Optax's `name`, or None."""
   known = ours(name, hyperparameters)
-  return PAIRS[known[0]].centre if known else _CENTRES.get(name)
+  return TWINS[known[0]].centre if known else _CENTRES.get(name)
 
 
 def refusal(name: str, hyperparameters: dict[str, Any]) -> str:

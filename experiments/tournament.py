@@ -1,0 +1,308 @@
+"""Trains the lanes of a study and writes down what each of them did."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+from typing import Any
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from experiments import problem as problems
+from gd_jax.descent import batches
+from gd_jax.descent import entries
+from gd_jax.descent import lanes
+from gd_jax.descent import train
+from gd_jax.judge import study
+from gd_jax.model import costs
+from gd_jax.types import Schedule
+from gd_jax.world import clock
+from gd_jax.world import machine
+
+# What an accelerator may hold of gathered examples at once.
+WAVE_BYTES = 8 * 2**30
+
+
+class InterruptedStudyError(Exception):
+  """A signal asked to stop between two epochs of a unit."""
+
+
+class Arena(NamedTuple):
+  """What all units of a study share."""
+
+  problems: Mapping[str, problems.Problem]  # by kind of start
+  starts: Mapping[str, Callable[[int], Any]]  # kind of start, seed -> params
+  mesh: jax.sharding.Mesh
+  dtype: str
+  epochs: int
+  gradients: str
+  reduction: str
+  schedule: Schedule | None
+  lane_block: int | None  # None chooses
+  stopping: Callable[[], bool]
+  programs_of: Callable[[str], lanes.Programs]  # of an entry
+  # (entry, batch size, kind of start, shape of a wave) -> compiled
+  compiled: Callable[[str, int, str, tuple[int, int]], futures.Future]
+  evaluate: Callable[[Any, Any], Any]
+  splits: tuple[Any, Any, Any]  # train, validation, test on the devices
+
+
+class Compiled(NamedTuple):
+  """An entry's programs at one shape, and what compiling them took."""
+
+  programs: lanes.Programs
+  compile_seconds: float
+
+
+def arena(
+  made: Mapping[str, problems.Problem],
+  mesh: jax.sharding.Mesh,
+  values: Mapping[str, Any],
+  *,
+  dtype: str,
+  schedule: Schedule | None,
+  stopping: Callable[[], bool],
+) -> Arena:
+  """Puts the examples on every device and makes ready to compile."""
+  problem = next(iter(made.values()))
+  everywhere = jax.sharding.NamedSharding(mesh, jax.P())
+  splits = jax.device_put(
+    (problem.train, problem.validation, problem.test), everywhere
+  )
+  # Compiling lets go of the interpreter: several programs compile at once.
+  pool = futures.ThreadPoolExecutor(machine.cores())
+
+  @functools.cache
+  def start_of(init: str) -> Callable[[int], Any]:
+    jitted = jax.jit(made[init].init)
+    return lambda seed: jax.device_get(jitted(jax.random.key(seed)))
+
+  @functools.cache
+  def programs_of(text: str) -> lanes.Programs:
+    entry = entries.parse(text)
+    return lanes.programs(
+      cost_of=problem.cost_of,
+      optimizer_of=lambda rate: entries.build(entry, rate, schedule),
+      mesh=mesh,
+      gradients=values['gradients'],
+      reduction=values['reduction'],
+    )
+
+  @functools.cache
+  def compiled(text: str, m: int, init: str, shape: tuple[int, int]):
+    order = batches.epoch_order(0, 0, problems.size_of(problem.train), m)
+    return pool.submit(
+      compile_programs,
+      programs_of(text),
+      np.zeros(shape, dtype),
+      stack([start_of(init)(0)] * shape[0]),
+      stack([order] * shape[0]),
+      splits[0],
+    )
+
+  return Arena(
+    problems=made,
+    starts={init: start_of(init) for init in made},
+    mesh=mesh,
+    dtype=dtype,
+    epochs=values['epochs'],
+    gradients=values['gradients'],
+    reduction=values['reduction'],
+    schedule=schedule,
+    lane_block=values['lane_block'],
+    stopping=stopping,
+    programs_of=programs_of,
+    compiled=compiled,
+    evaluate=lanes.evaluator(problem.scores_of, mesh),
+    splits=splits,
+  )
+
+
+def compile_programs(
+  made: lanes.Programs,
+  rate: np.ndarray,
+  starts: Any,
+  order: batches.Order,
+  examples: Any,
+) -> Compiled:
+  """Compiles what every epoch needs; the watched epoch waits for its need."""
+  launch, span = clock.timed(made.launch.lower(rate, starts).compile)
+  fleet = jax.eval_shape(made.launch, rate, starts)
+  lowered = made.epoch.lower(fleet, rate, order, examples)
+  epoch, more = clock.timed(lowered.compile)
+  return Compiled(
+    made._replace(launch=launch, epoch=epoch),
+    clock.seconds(span) + clock.seconds(more),
+  )
+
+
+def stack(parts: Sequence[Any]) -> Any:
+  """Equal trees of arrays as one, each leaf with a new first axis."""
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
+
+
+def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
+  """(blocks, lanes a block) of the waves that the unit trains in."""
+  width = arena.lane_block or lanes.widest(
+    len(unit.rates), len(unit.seeds), arena.mesh.size
+  )
+  width = min(width, len(unit.rates))
+  devices = arena.mesh.size
+  if arena.mesh.devices.flat[0].platform == 'cpu':
+    return devices, width
+  problem = arena.problems[unit.contestant.init]
+  epoch = sum(leaf.nbytes for leaf in jax.tree.leaves(problem.train))
+  blocks = -(-len(unit.rates) // width) * len(unit.seeds)
+  each = min(-(-blocks // devices), max(1, WAVE_BYTES // epoch))
+  return each * devices, width
+
+
+def compile_ahead(arena: Arena, units: Sequence[study.Unit]) -> None:
+  """Starts compiling what the units will need, in the background."""
+  for unit in units:
+    one = unit.contestant
+    arena.compiled(
+      one.optimizer, one.batch_size, one.init, shape_of(arena, unit)
+    )
+
+
+def run_unit(
+  arena: Arena, unit: study.Unit
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+  """Trains all lanes of a unit: its rows, and its program's record.
+
+  Raises:
+    InterruptedStudyError: when a signal came; nothing of the unit is kept.
+  """
+  one = unit.contestant
+  problem = arena.problems[one.init]
+  n, m = problems.size_of(problem.train), one.batch_size
+  blocks, width = shape_of(arena, unit)
+  made, compile_seconds = arena.compiled(
+    one.optimizer, m, one.init, (blocks, width)
+  ).result()
+  dealt = lanes.deal(
+    unit.rates, len(unit.seeds), width=width, multiple=blocks, dtype=arena.dtype
+  )
+  parts = lanes.waves(dealt, blocks)
+  digest = hashlib.sha256()
+
+  def order_of(key: tuple[int, int]) -> batches.Order:
+    wave, epoch = key
+    orders = [
+      batches.epoch_order(unit.seeds[place], epoch, n, m)
+      for place in parts[wave].seed
+    ]
+    stacked = stack(orders)
+    digest.update(stacked.index)
+    return stacked
+
+  keys = [(w, e) for w in range(len(parts)) for e in range(arena.epochs)]
+  seconds, rows, fleet = 0.0, [], None
+  for (wave, epoch), order in batches.made_ahead(order_of, keys):
+    if arena.stopping():
+      raise InterruptedStudyError
+    part = parts[wave]
+    if epoch == 0:
+      seeds = [unit.seeds[place] for place in part.seed]
+      start = stack([arena.starts[one.init](seed) for seed in seeds])
+      fleet = made.launch(part.rate, moved(start, unit.start_factor))
+    (fleet, metrics), span = clock.timed(
+      lanes.run_epoch, made, fleet, part.rate, order, arena.splits[0]
+    )
+    seconds += clock.seconds(span)
+    last = epoch + 1 == arena.epochs
+    validation, test = (
+      jax.device_get(arena.evaluate(fleet.state.params, split))
+      if wanted
+      else None
+      for split, wanted in (
+        (arena.splits[1], True),
+        (arena.splits[2], last and unit.phase != 'tuning'),
+      )
+    )
+    rows += rows_of(unit, part, epoch, fleet, metrics, validation, test)
+    if last:
+      mark_saturated(rows[-part.real.sum() :], problem)
+  rows.sort(key=lambda row: (row['seed'], row['learning_rate'], row['epoch']))
+  return rows, {
+    'phase': unit.phase,
+    'entry': one.name,
+    'batch_size': m,
+    'lanes': len(unit.rates) * len(unit.seeds),
+    'updates': arena.epochs * batches.steps_of(n, m),
+    'lane_block': width,
+    'devices': arena.mesh.size,
+    'orders': digest.hexdigest(),
+    'seconds': seconds,
+    'compile_seconds': compile_seconds,
+  }
+
+
+def moved(start: Any, factor: float) -> Any:
+  """The start times a factor, in its own dtype."""
+  return jax.tree.map(lambda leaf: leaf * leaf.dtype.type(factor), start)
+
+
+def rows_of(
+  unit: study.Unit,
+  dealt: lanes.Lanes,
+  epoch: int,
+  fleet: lanes.Fleet,
+  metrics: train.Metrics,
+  validation: costs.Scores,
+  test: costs.Scores | None,
+) -> list[dict[str, Any]]:
+  """One row a lane for an epoch; a lane that diverged has no figures."""
+  one = unit.contestant
+  updates, alive = np.asarray(fleet.updates), np.asarray(fleet.alive)
+  cost = np.asarray(metrics.cost / metrics.examples, np.float64)
+  figures = {
+    'train_cost': cost,
+    'validation_cost': np.asarray(validation.cost, np.float64),
+    'validation_accuracy': np.asarray(validation.accuracy, np.float64),
+  }
+  if test is not None:
+    dead = np.asarray(test.predicted) == 0
+    figures['test_cost'] = np.asarray(test.cost, np.float64)
+    figures['test_accuracy'] = np.asarray(test.accuracy, np.float64)
+    figures['dead_outputs'] = dead.sum(-1)
+  rows = []
+  rates = {np.dtype(dealt.rate.dtype).type(rate): rate for rate in unit.rates}
+  for block, lane in np.argwhere(dealt.real):
+    lives = bool(alive[block, lane])
+    rows.append(
+      {
+        'phase': unit.phase,
+        'entry': one.name,
+        'optimizer': one.optimizer,
+        'implementation': one.implementation,
+        'batch_size': one.batch_size,
+        'init': one.init,
+        'learning_rate': rates[dealt.rate[block, lane]],
+        'seed': unit.seeds[dealt.seed[block]],
+        'epoch': epoch + 1,
+        'step': int(updates[block, lane]),
+        **{
+          name: figure[block, lane].item() if lives else None
+          for name, figure in figures.items()
+        },
+        'failed': None if lives else 'diverged',
+        'diverged_at': None if lives else int(updates[block, lane]) + 1,
+      }
+    )
+  return rows
+
+
+def mark_saturated(
+  last_rows: list[dict[str, Any]], problem: problems.Problem
+) -> None:
+  """Marks lanes no better than always naming the commonest class."""
+  for row in last_rows:
+    accuracy = row['validation_accuracy']
+    if accuracy is not None and accuracy <= problem.commonest + 1e-6:
+      row['failed'] = 'saturated'

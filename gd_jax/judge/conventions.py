@@ -1,0 +1,267 @@
+"""The conventions that update rules differ in, as one family in NumPy.
+
+    g <- g + decay w                      where the decay is coupled
+    m <- b1 m + m_gain g                  m' = m / (1 - b1^t)   where corrected
+    s <- b2 s + s_gain g^2                s' = s / (1 - b2^t)   where corrected
+    d = m' / (sqrt(s' + eps_root) + eps)  d = m' where nothing divides
+    v <- mu v + v_gain d                  eta d where the rate is inside
+    w <- w - eta (v + decay w)            d + mu v for v where it looks ahead
+
+Every method of `descent.optimizers` is a member, and so is each of the ways in
+which the libraries and the papers disagree: to name a difference is to find the
+member that does the same.
+"""
+
+import inspect
+import itertools
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from gd_jax.descent import twins
+
+
+class Rule(NamedTuple):
+  """A member of the family; in `follow` each field is an array [rules, 1]."""
+
+  b1: Any = 0.0
+  m_gain: Any = 1.0
+  m_corrected: Any = False
+  b2: Any = 0.0
+  s_gain: Any = 0.0
+  s_start: Any = 0.0
+  s_corrected: Any = False
+  divides: Any = False
+  eps: Any = 0.0
+  eps_root: Any = 0.0
+  eps_hat: Any = False  # eps is added to sqrt(s), not to sqrt(s')
+  mu: Any = 0.0
+  v_gain: Any = 1.0
+  look_ahead: Any = False
+  rate_inside: Any = False
+  decay: Any = 0.0
+  coupled: Any = False
+  decay_by_rate: Any = True
+  first: Any = 1  # t of the first update
+  counted_from: Any = 0  # what the schedule is told at the first update
+  sign: Any = 1.0
+
+
+def rule_of(method: str, hyperparameters: dict[str, Any]) -> Rule | None:
+  """The member that our `method` is; None for hyperparameters not ours."""
+  keys = inspect.signature(twins.TWINS[method].ours).parameters
+  given = {
+    key: parameter.default
+    for key, parameter in keys.items()
+    if parameter.kind == parameter.KEYWORD_ONLY
+  } | hyperparameters
+  if not set(given) <= set(keys):
+    return None
+  mu = given.get('mu', 0.0)
+  if method in ('sgd', 'momentum', 'nesterov'):
+    return Rule(mu=mu, look_ahead=method == 'nesterov')
+  rule = Rule(divides=True, eps=given['eps'])
+  if method == 'adagrad':
+    start = given['initial_accumulator_value']
+    rule = rule._replace(b2=1.0, s_gain=1.0, s_start=start)
+    return rule._replace(eps_root=given['eps'], eps=0.0)
+  if method == 'rmsprop':
+    decay, start = given['decay'], given['initial_scale']
+    rule = rule._replace(b2=decay, s_gain=1 - decay, s_start=start)
+    inside = {'eps_root': given['eps'], 'eps': 0.0}
+    return rule._replace(**inside) if given['eps_in_sqrt'] else rule
+  b1, b2 = given['b1'], given['b2']
+  rule = rule._replace(b1=b1, m_gain=1 - b1, b2=b2, s_gain=1 - b2)
+  rule = rule._replace(m_corrected=True, s_corrected=True)
+  decay = given.get('weight_decay', 0.0)
+  return rule._replace(eps_root=given['eps_root'], decay=decay)
+
+
+def follow(
+  rules: Sequence[Rule],
+  start: np.ndarray,
+  gradients: np.ndarray,
+  rates: np.ndarray,
+) -> Iterator[np.ndarray]:
+  """W [rules, n] after each update, from `start` [n] by `gradients` [T, n].
+
+  `rates` [T + 1] are the schedule's values; the last is for those that count
+  from 1.
+  """
+  c = Rule(*(np.array(field)[:, None] for field in zip(*rules, strict=True)))
+  w = np.tile(start, (len(rules), 1))
+  m, v = np.zeros_like(w), np.zeros_like(w)
+  s = np.zeros_like(w) + c.s_start
+  for k, gradient in enumerate(gradients):
+    eta = c.sign * rates[k + c.counted_from]
+    t = k + c.first
+    g = gradient + np.where(c.coupled, c.decay, 0.0) * w
+    m = c.b1 * m + c.m_gain * g
+    s = c.b2 * s + c.s_gain * g * g
+    m_scale = np.where(c.m_corrected, 1 - c.b1**t, 1.0)
+    s_scale = np.where(c.s_corrected, 1 - c.b2**t, 1.0)
+    eps = np.where(c.eps_hat, c.eps / np.sqrt(s_scale), c.eps)
+    divisor = np.where(c.divides, np.sqrt(s / s_scale + c.eps_root) + eps, 1.0)
+    d = np.where(c.rate_inside, eta, 1.0) * m / m_scale / divisor
+    v = c.mu * v + c.v_gain * d
+    step = np.where(c.look_ahead, d + c.mu * v, v)
+    step = np.where(c.rate_inside, 1.0, eta) * step
+    pull = np.where(c.decay_by_rate, eta, 1.0) * c.decay
+    w = w - step - np.where(c.coupled, 0.0, pull) * w
+    yield w
+
+
+class Edit(NamedTuple):
+  """One disputed convention, as a change of a rule."""
+
+  group: str  # a rule can be edited once in each
+  words: str  # what the edited rule does
+  fields: dict[str, Any]
+
+
+def edits(rule: Rule) -> list[Edit]:
+  """Every single convention in which an optimizer may differ from `rule`."""
+  found = [
+    Edit('sign', 'adds where it should subtract', {'sign': -1.0}),
+    Edit('count', 'has its schedule count from 1', {'counted_from': 1}),
+    *_decays(rule),
+  ]
+  if rule.mu:
+    mean = {'v_gain': 1 - rule.mu}
+    inside = {'rate_inside': not rule.rate_inside}
+    where = 'outside' if rule.rate_inside else 'inside'
+    look = 'does not look ahead' if rule.look_ahead else 'looks ahead'
+    found += [
+      Edit('rate', f'has the rate {where} the momentum buffer', inside),
+      Edit('gain', 'averages where the other sums (1 - mu)', mean),
+      Edit('look', look, {'look_ahead': not rule.look_ahead}),
+    ]
+  if rule.divides:
+    found += [*_placements(rule), *_starts(rule)]
+  if rule.b1:
+    found += _corrections()
+    swapped = {
+      'b1': rule.b2,
+      'b2': rule.b1,
+      'm_gain': 1 - rule.b2,
+      's_gain': 1 - rule.b1,
+    }
+    found.append(Edit('betas', 'has b1 and b2 swapped', swapped))
+  return found
+
+
+def _decays(rule: Rule) -> list[Edit]:
+  amounts = [x for x in (0.0, 1e-4, 1e-2) if x != rule.decay]
+  found = [
+    Edit('decay', f'has a weight decay of {x:g}', {'decay': x}) for x in amounts
+  ]
+  if rule.decay:
+    coupled = 'couples its weight decay to the gradient'
+    bare = 'decays the weights without the rate'
+    found += [
+      Edit('decay', coupled, {'coupled': True}),
+      Edit('decay', bare, {'decay_by_rate': False}),
+    ]
+  return found
+
+
+def _placements(rule: Rule) -> list[Edit]:
+  own = rule.eps or rule.eps_root
+  found = []
+  for eps in dict.fromkeys((own, 1e-8, 1e-7, 1e-10, 1e-16)):
+    value = '' if eps == own else f' = {eps:g}'
+    found += [
+      Edit('eps', f'has eps{value} {where}', {'eps_hat': False} | fields)
+      for where, fields in (
+        ('inside the root', {'eps': 0.0, 'eps_root': eps}),
+        ('outside the root', {'eps': eps, 'eps_root': 0.0}),
+        (
+          'outside the root, before the correction',
+          {'eps': eps, 'eps_root': 0.0, 'eps_hat': True},
+        ),
+      )
+      if Rule(**(rule._asdict() | fields)) != rule
+      and (rule.s_corrected or 'eps_hat' not in fields)
+    ]
+  return found
+
+
+def _starts(rule: Rule) -> list[Edit]:
+  found = [
+    Edit('start', f'starts its squares at {start:g}', {'s_start': start})
+    for start in (0.0, 0.1, 1.0)
+    if start != rule.s_start
+  ]
+  found += [
+    Edit('betas', f'has a decay of {b2:g}', {'b2': b2, 's_gain': 1 - b2})
+    for b2 in (0.9, 0.99, 0.999)
+    if rule.b2 not in (1.0, b2)
+  ]
+  if rule.b2 != 1 and not rule.s_corrected:
+    words = 'corrects its averages for their start at 0'
+    found.append(Edit('correction', words, {'s_corrected': True}))
+  return found
+
+
+def _corrections() -> list[Edit]:
+  neither = {'m_corrected': False, 's_corrected': False}
+  return [
+    Edit('correction', 'has no bias correction', neither),
+    Edit('correction', 'does not correct m', {'m_corrected': False}),
+    Edit('correction', 'does not correct v', {'s_corrected': False}),
+    Edit('correction', 'has its bias correction count from 2', {'first': 2}),
+  ]
+
+
+class Course(NamedTuple):
+  """Where an optimizer went under one schedule, and what drove it."""
+
+  start: np.ndarray  # [n]
+  gradients: np.ndarray  # [T, n]
+  rates: np.ndarray  # [T + 1] of the schedule
+  positions: np.ndarray  # [T, n] after each update
+
+
+def distances(rules: Sequence[Rule], courses: Sequence[Course]) -> np.ndarray:
+  """How far each rule strays from the courses, relative to their movement."""
+  worst = np.zeros(len(rules))
+  for start, gradients, rates, positions in courses:
+    movement = np.max(np.abs(positions - start), axis=0)
+    steps = follow(rules, start, gradients, rates)
+    with np.errstate(all='ignore'):
+      for w, wanted in zip(steps, positions, strict=True):
+        apart = np.max(np.abs(w - wanted) / movement, axis=1)
+        worst = np.maximum(worst, np.nan_to_num(apart, nan=np.inf))
+  return worst
+
+
+def explain(
+  rule: Rule, courses: Sequence[Course], *, tolerance: float = 1e-10
+) -> list[str]:
+  """What the optimizer that went the courses does, and `rule` does not.
+
+  Returns:
+    The fewest conventions, at most three, that together explain all of it;
+    [] where none tried does.
+  """
+  single = edits(rule)
+  for size in (1, 2, 3):
+    groups = [
+      group
+      for group in itertools.combinations(single, size)
+      if len({edit.group for edit in group}) == size
+    ]
+    apart = distances([_changed(rule, group) for group in groups], courses)
+    best = np.argmin(apart)
+    if apart[best] <= tolerance:
+      return [edit.words for edit in groups[best]]
+  return []
+
+
+def _changed(rule: Rule, group: Sequence[Edit]) -> Rule:
+  for edit in group:
+    rule = rule._replace(**edit.fields)
+  return rule
