@@ -111,7 +111,8 @@ FLAGS = (
 def main(context: start.Context) -> int:
   """A study: protocol, lanes, verdicts, tables, report."""
   values = dict(context.values)
-  named = [entries.parse(text) for text in specs.split(values['optimizers'])]
+  texts = [text for text in specs.split(values['optimizers']) if text]
+  named = [entries.parse(text) for text in texts]
   schedule = schedules.parse(values['schedule'])
   made = {
     init: problems.from_flags(values | {'init': init}, context.dtype)

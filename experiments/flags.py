@@ -107,6 +107,11 @@ def number(name, default, text, *, above=None):
   return _define(_Number(above), name, default, text)
 
 
+def numbers(name, default, text, *, above=None):
+  """Defines a flag for a comma-separated list of finite numbers."""
+  return _define(_Each(_Number(above)), name, default, text)
+
+
 def whole(name, default, text, *, least=0, words=()):
   """Defines a flag for a whole number from `least`, or one of `words`."""
   return _define(_Whole(least, words), name, default, text)
@@ -279,7 +284,8 @@ def help_text(doc: str, groups: dict) -> str:
         shown = flag.default
         if isinstance(shown, list):
           shown = ','.join(map(str, shown))
-        shown = {True: 'true', False: 'false'}.get(shown, shown)
+        if isinstance(shown, bool):
+          shown = str(shown).lower()
         text += f' Default: {shown}.'
       lines.append(f'  --{holder.name}')
       lines += textwrap.wrap(

@@ -89,7 +89,7 @@ def from_flags(values: Mapping[str, Any], dtype: str) -> Problem:
   )
 
 
-def commonest(labels: np.ndarray) -> float:
+def commonest(labels: Any) -> float:
   """The share of the commonest label: what naming it always would score."""
   return np.bincount(labels).max() / len(labels) if len(labels) else 0.0
 

@@ -10,6 +10,7 @@ that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -38,7 +39,7 @@ class Context(NamedTuple):
   experiment: str
   values: dict[str, Any]  # every flag that it honours, as given or by default
   dtype: str  # of parameters and arithmetic
-  devices: Sequence[jax.Device]
+  devices: Sequence[Any]
   arguments: list[str]  # positionals
   stop: threading.Event  # set by the first SIGINT or SIGTERM
   signals: list[int]  # those received
@@ -49,7 +50,7 @@ class Context(NamedTuple):
 def run(
   main: Callable[[Context], int],
   *,
-  doc: str,
+  doc: str | None,
   own: Sequence[absl_flags.FlagHolder],
   positionals: bool = False,
 ) -> NoReturn:
@@ -58,7 +59,7 @@ def run(
   experiment = os.path.splitext(os.path.basename(sys.argv[0]))[0]
   groups = flags.in_groups(own, f'Flags of {experiment}')
   if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(sys.argv[1:]):
-    print(flags.help_text(doc, groups))
+    print(flags.help_text(doc or '', groups))
     sys.exit(DONE)
   try:
     arguments = flags.parse(sys.argv, own)
@@ -110,24 +111,28 @@ def leave(sentence: str, code: int) -> NoReturn:
 def listen(stop: threading.Event, signals: list[int]) -> None:
   """The first SIGINT or SIGTERM sets `stop`; a second one exits at once.
 
-  A thread waits for them, because Python's own handlers wait for the end of a
-  compiled program that may run for minutes.
+  Python's own handlers wait for the end of a compiled program, which may run
+  for minutes, so a thread reads the numbers that the C handler writes.
   """
-  wanted = {signal.SIGINT, signal.SIGTERM}
-  signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+  hearing, telling = socket.socketpair()
+  telling.setblocking(False)
+  signal.set_wakeup_fd(telling.fileno())
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: None)
 
   def hear():
-    while True:
-      number = signal.sigwait(wanted)
-      if stop.is_set():
-        os._exit(128 + number)
-      signals.append(number)
-      stop.set()
+    # The closure keeps `telling` open for as long as the thread lives.
+    while telling.fileno() >= 0:
+      for number in hearing.recv(64):
+        if stop.is_set():
+          os._exit(128 + number)
+        signals.append(number)
+        stop.set()
 
   threading.Thread(target=hear, daemon=True).start()
 
 
-def prepare(values: dict[str, Any]) -> tuple[str, Sequence[jax.Device]]:
+def prepare(values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
   """Sets platform, devices and precision; returns the dtype and the devices.
 
   Raises:
@@ -156,7 +161,7 @@ def prepare(values: dict[str, Any]) -> tuple[str, Sequence[jax.Device]]:
   return dtype, devices
 
 
-def device_line(devices: Sequence[jax.Device], values: dict[str, Any]) -> str:
+def device_line(devices: Sequence[Any], values: dict[str, Any]) -> str:
   """Device, count, precision and JAX's version; and a GPU that lies idle."""
   kind = devices[0].device_kind
   line = (

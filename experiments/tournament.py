@@ -216,15 +216,11 @@ def run_unit(
     )
     seconds += clock.seconds(span)
     last = epoch + 1 == arena.epochs
-    validation, test = (
-      jax.device_get(arena.evaluate(fleet.state.params, split))
-      if wanted
-      else None
-      for split, wanted in (
-        (arena.splits[1], True),
-        (arena.splits[2], last and unit.phase != 'tuning'),
-      )
-    )
+    params = fleet.state.params
+    validation = jax.device_get(arena.evaluate(params, arena.splits[1]))
+    test = None
+    if last and unit.phase != 'tuning':
+      test = jax.device_get(arena.evaluate(params, arena.splits[2]))
     rows += rows_of(unit, part, epoch, fleet, metrics, validation, test)
     if last:
       mark_saturated(rows[-part.real.sum() :], problem)

@@ -5,7 +5,8 @@ neurons before and after a layer, k classes.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -40,10 +41,10 @@ class Images(NamedTuple):
 
 
 class Batch(NamedTuple):
-  """A mini-batch of m slots; a slot of weight 0 pads a short last mini-batch."""
+  """A mini-batch of m slots; slots of weight 0 pad a short last one."""
 
   examples: Examples  # leaves [m, ...]
-  weights: jax.Array  # [m], 1 for an example and 0 for padding
+  weights: np.ndarray | jax.Array  # [m], 1 for an example and 0 for padding
 
 
 class Dataset(NamedTuple):

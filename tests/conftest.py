@@ -1,4 +1,4 @@
-"""Strict numerics for every test: float64 at hand, nothing promoted silently."""
+"""Strict numerics for every test: float64 at hand, no silent promotion."""
 
 import hashlib
 import os

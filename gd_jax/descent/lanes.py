@@ -160,7 +160,7 @@ def programs(
 
 
 def evaluator(
-  scores_of: train.CostOf, mesh: jax.sharding.Mesh
+  scores_of: train.ScoresOf, mesh: jax.sharding.Mesh
 ) -> Callable[[Any, Examples], Any]:
   """(params of a fleet, examples) -> mean scores, leaves [blocks, width, ...].
 

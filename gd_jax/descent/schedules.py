@@ -20,6 +20,11 @@ from gd_jax.types import UserError
 Number = int | float
 
 
+def _real(t: Any) -> Any:
+  # JAX makes float32 of int32 / int, even where its floats are float64.
+  return 1.0 * t
+
+
 def constant() -> Schedule:
   """Returns 1 for ever."""
   return lambda _t: 1.0
@@ -43,7 +48,7 @@ def cosine(*, steps: Number, end: Number = 0) -> Schedule:
   """
 
   def shape(t):
-    half_turn = jnp.pi * jnp.minimum(t / steps, 1)
+    half_turn = jnp.pi * jnp.minimum(_real(t) / steps, 1)
     return end + (1 - end) * 0.5 * (1 + jnp.cos(half_turn))
 
   return shape
@@ -55,7 +60,7 @@ def inverse_time(*, steps: Number) -> Schedule:
   The sum of the rates diverges and the sum of their squares does not, which is
   Robbins and Monro's condition (1951) for arriving in spite of noise.
   """
-  return lambda t: 1 / (1 + t / steps)
+  return lambda t: 1 / (1 + _real(t) / steps)
 
 
 def warmup(*, updates: Number) -> Schedule:
@@ -63,7 +68,7 @@ def warmup(*, updates: Number) -> Schedule:
 
   The first update already moves; Optax's linear schedules start from 0.
   """
-  return lambda t: jnp.minimum((t + 1) / updates, 1)
+  return lambda t: jnp.minimum(_real(t + 1) / updates, 1)
 
 
 SCHEDULES = {

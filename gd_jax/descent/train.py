@@ -20,6 +20,7 @@ from gd_jax.types import Examples
 from gd_jax.types import Optimizer
 
 CostOf = Callable[[Any, Any], jax.Array]
+ScoresOf = Callable[[Any, Any], Any]
 Step = Callable[['State', Batch], tuple['State', 'Metrics']]
 
 GRADIENTS = ('mean', 'per_example')
@@ -188,7 +189,7 @@ def run_epoch(
   return run_batches(step, state, batches.gather(examples, order))
 
 
-def evaluate(scores_of: CostOf, params: Any, examples: Examples) -> Any:
+def evaluate(scores_of: ScoresOf, params: Any, examples: Examples) -> Any:
   """The mean over the examples of scores_of(params, example), leaf by leaf.
 
   Examples [n, ...], n at least 1, are worked through in chunks; every example

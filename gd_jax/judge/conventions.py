@@ -222,7 +222,7 @@ class Course(NamedTuple):
   start: np.ndarray  # [n]
   gradients: np.ndarray  # [T, n]
   rates: np.ndarray  # [T + 1] of the schedule
-  positions: np.ndarray  # [T, n] after each update
+  positions: np.ndarray  # [up to T, n] after each update
 
 
 def distances(rules: Sequence[Rule], courses: Sequence[Course]) -> np.ndarray:
@@ -230,7 +230,7 @@ def distances(rules: Sequence[Rule], courses: Sequence[Course]) -> np.ndarray:
   worst = np.zeros(len(rules))
   for start, gradients, rates, positions in courses:
     movement = np.max(np.abs(positions - start), axis=0)
-    steps = follow(rules, start, gradients, rates)
+    steps = follow(rules, start, gradients[: len(positions)], rates)
     with np.errstate(all='ignore'):
       for w, wanted in zip(steps, positions, strict=True):
         apart = np.max(np.abs(w - wanted) / movement, axis=1)
@@ -239,14 +239,16 @@ def distances(rules: Sequence[Rule], courses: Sequence[Course]) -> np.ndarray:
 
 
 def explain(
-  rule: Rule, courses: Sequence[Course], *, tolerance: float = 1e-10
+  rule: Rule, courses: Sequence[Course], tolerance: float
 ) -> list[str]:
   """What the optimizer that went the courses does, and `rule` does not.
 
   Returns:
-    The fewest conventions, at most three, that together explain all of it;
-    [] where none tried does.
+    The fewest conventions, at most three, that together explain all of it to
+    the tolerance; [] where none tried does.
   """
+  # Few rules survive the first updates, and only those go all the way.
+  first = [c._replace(positions=c.positions[:4]) for c in courses]
   single = edits(rule)
   for size in (1, 2, 3):
     groups = [
@@ -254,10 +256,12 @@ def explain(
       for group in itertools.combinations(single, size)
       if len({edit.group for edit in group}) == size
     ]
-    apart = distances([_changed(rule, group) for group in groups], courses)
-    best = np.argmin(apart)
-    if apart[best] <= tolerance:
-      return [edit.words for edit in groups[best]]
+    near = distances([_changed(rule, group) for group in groups], first) < 1e-3
+    groups = list(itertools.compress(groups, near))
+    if groups:
+      apart = distances([_changed(rule, group) for group in groups], courses)
+      if np.min(apart) <= tolerance:
+        return [edit.words for edit in groups[int(np.argmin(apart))]]
   return []
 
 

@@ -27,11 +27,12 @@ from gd_jax.types import Schedule
 from gd_jax.types import UserError
 
 UPDATES = 200
+# Weights and biases, for those that tell a matrix from a vector.
+SHAPES = ((6, 5), (6,))
+# One course at a constant rate, one at a rate that drops half-way.
 RATE = 0.1
-# Two layers of weights and biases, for those that tell a matrix from a vector.
-SHAPES = ((5, 4), (5,), (3, 5), (3,))
-# The shape of the rate that drops, half-way.
 DROP = schedules.step(every=UPDATES // 2, factor=0.1)
+DROPPING = schedules.scale(DROP, RATE)
 
 
 class Evidence(NamedTuple):
@@ -107,8 +108,8 @@ def _flat(leaves: Sequence[Any]) -> np.ndarray:
 def rates_of_courses() -> tuple[np.ndarray, np.ndarray]:
   """The learning rates of the two courses, [T + 1] each."""
   with jax.enable_x64(True):
-    shape = np.asarray(schedules.rates(DROP, UPDATES + 1))
-  return np.full(UPDATES + 1, RATE), RATE * shape
+    dropping = np.asarray(schedules.rates(DROPPING, UPDATES + 1))
+  return np.full(UPDATES + 1, RATE), dropping
 
 
 def side_of(entry: Entry, given: Evidence) -> Side:
@@ -118,7 +119,7 @@ def side_of(entry: Entry, given: Evidence) -> Side:
   rates: list[float | Schedule] = [RATE]
   with contextlib.suppress(UserError):
     entries.check(entry, params, DROP)
-    rates.append(schedules.scale(DROP, RATE))
+    rates.append(DROPPING)
   positions = [
     trajectory(lambda rate: entries.build(entry, rate), given, rate)
     for rate in rates

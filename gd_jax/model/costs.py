@@ -1,6 +1,6 @@
 """The cost of ONE example, and what makes an example of an image and a label.
 
-The mean over a mini-batch is a visible line of `descent.train`, not hidden here.
+The mean over a mini-batch is a visible line of `descent.train`, not here.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ Decode = Callable[[Images, Any], tuple[jax.Array, jax.Array]]
 
 
 class Scores(NamedTuple):
-  """What one example says of the parameters; a mean over examples sums it up."""
+  """What one example says of the parameters; the mean says it of a split."""
 
   cost: jax.Array  # ()
   accuracy: jax.Array  # (), 1 where the largest output is the label's

@@ -7,10 +7,10 @@ the dtype of the parameters. Batches come from `vmap` at the caller. Notation:
 M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2.
 """
 
+import math
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-import math
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def init(
 def weighted_input(
   params: Params, x: jax.Array, activation: str = 'sigmoid'
 ) -> jax.Array:
-  """z of the last layer, [n_out], for one example x [n_in]."""
+  """Z of the last layer, [n_out], for one example x [n_in]."""
   *hidden, last = params
   a = x
   for layer in hidden:

@@ -5,11 +5,11 @@ and returns a Figure; who asked for it writes it. Text is drawn as it is: a
 name with a dollar sign is never read as a formula.
 """
 
+import io
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-import io
 
 # Okabe and Ito's palette, safe for colour-blind readers; yellow is too light
 # on white and stands last.

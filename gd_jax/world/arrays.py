@@ -45,25 +45,34 @@ def unpacked(data: bytes, template: Any) -> Any:
   entry has the header and the size that the template's leaf has, or is none.
 
   Raises:
-    ValueError, RuntimeError, OSError, EOFError, struct.error, BadZipFile: the
-      data are not what `packed` makes of such a tree.
+    ValueError: the data are not what `packed` makes of such a tree.
   """
   named = _named(template)
+  names = [f'{path}.npy' for path in named]
+  entries = _entries(data, names)
   leaves = []
-  with zipfile.ZipFile(io.BytesIO(data)) as archive:
-    if archive.namelist() != [f'{path}.npy' for path in named]:
-      raise ValueError('its arrays are not those of its manifest')
-    for info, leaf in zip(archive.infolist(), named.values(), strict=True):
-      header, stored = _header(leaf), _stored(leaf.dtype)
-      size = len(header) + math.prod(leaf.shape) * stored.itemsize
-      if info.file_size != size or info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f'{info.filename} has not the size of its leaf')
-      entry = archive.read(info)
-      if len(entry) != size or not entry.startswith(header):
-        raise ValueError(f'{info.filename} has not the header of its leaf')
-      array = np.ndarray(leaf.shape, stored, entry, len(header)).copy()
-      leaves.append(array.view(leaf.dtype))
+  for name, leaf in zip(names, named.values(), strict=True):
+    entry, header = entries[name], _header(leaf)
+    stored = _stored(leaf.dtype)
+    size = len(header) + math.prod(leaf.shape) * stored.itemsize
+    if len(entry) != size or not entry.startswith(header):
+      raise ValueError(f'{name} is not of the shape and dtype of its leaf')
+    array = np.ndarray(leaf.shape, stored, entry, len(header)).copy()
+    leaves.append(array.view(leaf.dtype))
   return jax.tree.unflatten(jax.tree.structure(template), leaves)
+
+
+def _entries(data: bytes, names: list[str]) -> dict[str, bytes]:
+  """The entries of an archive that has to hold these and no others."""
+  try:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+      infos = archive.infolist()
+      plain = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+      if not plain or [info.filename for info in infos] != names:
+        raise ValueError('its arrays are not those of its manifest')
+      return {info.filename: archive.read(info) for info in infos}
+  except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+    raise ValueError(f'its archive is broken {error}'.rstrip()) from error
 
 
 def _named(state: Any) -> dict[str, Any]:

@@ -10,8 +10,6 @@ configuration. The newest sound one is found by listing and verifying.
 import hashlib
 import json
 import re
-import struct
-import zipfile
 from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,16 +36,6 @@ _FIELDS = {
   'config': dict,
   'extra': dict,
 }
-
-# What opening and parsing raise on files that are missing or none of ours.
-_DAMAGE = (
-  OSError,
-  ValueError,
-  EOFError,
-  RuntimeError,
-  struct.error,
-  zipfile.BadZipFile,
-)
 
 
 class Checkpoint(NamedTuple):
@@ -121,7 +109,7 @@ def newest(
       _refuse_other(folder, manifest, wanted, may_differ)
       _check_rows(folder.parent / 'rows.jsonl', manifest)
       state = arrays.unpacked(_arrays(folder, manifest), template)
-    except _DAMAGE as error:
+    except (OSError, ValueError, RecursionError) as error:
       why = files.shown(error)
       skipped.append(f'{files.shown(folder)}/{step} is damaged: {why}')
     else:
@@ -158,11 +146,10 @@ def _identity(state: Any, config: Mapping[str, Any]) -> dict[str, Any]:
   """What a checkpoint and the run that resumes it have to agree on."""
   # Some nodes print the address of a function.
   tree = re.sub(r' at 0x[0-9a-f]+', '', str(jax.tree.structure(state)))
-  # Through JSON and back: tuples become lists, as in the manifest.
   return {
     'tree': tree,
     'leaves': arrays.outline(state),
-    'config': json.loads(json.dumps(config)),
+    'config': dict(config),
   }
 
 

@@ -1,9 +1,9 @@
 """Honest timing: everything synchronised, nothing counted as free."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
-import time
 
 import jax
 

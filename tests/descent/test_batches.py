@@ -1,11 +1,13 @@
 """The order of an epoch: every example once, reshuffled, replayable."""
 
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from gd_jax.descent import batches
 from gd_jax.types import Images
@@ -65,7 +67,9 @@ def test_gather_takes_rows_in_their_dtype_on_host_and_device():
   assert isinstance(host.examples.x, np.ndarray)
   assert host.examples.x.shape == (7, 8, 4)
   assert host.examples.x.dtype == device.examples.x.dtype == np.uint8
-  np.testing.assert_array_equal(host.examples.x[2, 5], images.x[order.index[2, 5]])
+  np.testing.assert_array_equal(
+    host.examples.x[2, 5], images.x[order.index[2, 5]]
+  )
   np.testing.assert_array_equal(host.examples.x, device.examples.x)
   np.testing.assert_array_equal(host.examples.y, device.examples.y)
 
@@ -76,7 +80,7 @@ def test_pieces_cover_an_epoch_and_fit(steps, size):
   cut = batches.pieces(steps, size)
   assert cut[0].start == 0
   assert cut[-1].stop == steps
-  assert all(a.stop == b.start for a, b in zip(cut, cut[1:], strict=False))
+  assert all(a.stop == b.start for a, b in itertools.pairwise(cut))
   longest = max(piece.stop - piece.start for piece in cut)
   assert longest == 1 or longest * size <= 2 * batches.PIECE_BYTES
   assert len({piece.stop - piece.start for piece in cut}) <= 2

@@ -1,4 +1,4 @@
-"""Shapes against their equations and Optax's, and the spelling of --schedule."""
+"""Shapes against their equations and Optax's, and how they are spelled."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_each_is_its_equation_on_numbers_and_under_jit_and_vmap(text):
   ],
 )
 def test_three_are_optax_s(text, theirs):
-  t = jnp.arange(120)
+  t = jnp.arange(120.0)
   np.testing.assert_allclose(
     jax.vmap(made(text))(t), jax.vmap(theirs)(t), 1e-12, 1e-15
   )
@@ -138,20 +138,18 @@ def test_a_misspelled_schedule_is_refused_in_one_sentence(text, told):
   assert str(refused.value).isprintable()
 
 
-pieces = st.sampled_from(
-  ['step', 'cosine', 'warmup', '+', '=', 'every', 'steps', 'factor', '1', '.5']
-)
+PIECES = ['step', 'cosine', 'warmup', '+', '=', 'every', 'steps', '1', '.5']
 
 
-@hypothesis.settings(derandomize=True, deadline=None, max_examples=150)
+@hypothesis.settings(derandomize=True, deadline=None, max_examples=80)
 @hypothesis.given(
-  st.one_of(st.text(max_size=20), st.lists(pieces).map(''.join))
+  st.text(max_size=20) | st.lists(st.sampled_from(PIECES)).map(''.join)
 )
 def test_whatever_is_typed_is_a_schedule_or_a_sentence(text):
   try:
-    shape = schedules.parse(text)
+    shape, told = schedules.parse(text), ''
   except UserError as error:
-    assert str(error).isascii()
-    assert str(error).isprintable()
-  else:
-    assert shape is None or np.isfinite(float(shape(0)))
+    shape, told = None, str(error)
+  assert told.isascii()
+  assert told.isprintable()
+  assert shape is None or np.isfinite(float(shape(0)))

@@ -1,12 +1,12 @@
 """The cost of one example: identities, bounds, and what a decoder makes."""
 
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from gd_jax.model import costs
 from gd_jax.model import mlp

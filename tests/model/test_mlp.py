@@ -76,9 +76,7 @@ def test_hidden_activation_is_the_one_named(name):
   function = {'tanh': np.tanh, 'relu': lambda z: np.maximum(z, 0)}[name]
   (w1, b1), (w2, b2) = params
   z = w2 @ function(np.asarray(w1 @ x + b1)) + b2
-  np.testing.assert_allclose(
-    mlp.weighted_input(params, x, name), z, rtol=1e-13
-  )
+  np.testing.assert_allclose(mlp.weighted_input(params, x, name), z, rtol=1e-13)
   np.testing.assert_allclose(
     mlp.predict(params, x, name), oracles.sigmoid(np.asarray(z)), rtol=1e-13
   )

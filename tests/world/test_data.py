@@ -147,6 +147,13 @@ def test_own_file(tmp_path, shape):
   assert (dataset.name, dataset.scale, dataset.classes) == ('mine.npz', 255, 4)
 
 
+@pytest.mark.parametrize(('n', 'kept'), [(2, 0), (5, 0), (6, 1), (20, 3)])
+def test_a_sixth_is_kept_for_validation(tmp_path, n, kept):
+  path = tmp_path / 'mine.npz'
+  np.savez(path, allow_pickle=False, **own(n=n))
+  assert len(data.load(str(path)).validation.y) == kept
+
+
 class Trap:
   """Unpickling it makes a file."""
 
@@ -172,6 +179,7 @@ class Trap:
     ),
     ({'y_train': np.arange(12) % 4}, r'integer labels \[13\]'),
     ({'y_train': np.eye(13, 4)}, r'found float64 \[13, 4\]'),
+    ({'y_train': np.arange(13) % 4 * 1.0}, r'found float64 \[13\]'),
     ({'y_test': np.arange(5) - 1}, 'labels from -1 to 3'),
     ({'y_test': np.arange(5) + 252}, 'labels from 0 to 256'),
     (

@@ -12,9 +12,10 @@ from gd_jax.world import machine
 
 
 def test_shape_is_that_of_this_machine(monkeypatch):
+  devices = jax.devices()  # a backend that starts later would read the flags
   monkeypatch.setenv('XLA_FLAGS', '--xla_a=1 --xla_b=2')
   monkeypatch.setenv('LIBTPU_INIT_ARGS', '--c=3')
-  shape = machine.machine_shape(jax.devices())
+  shape = machine.machine_shape(devices)
   assert shape == json.loads(json.dumps(shape))
   expected = {
     'python': sys.version.split()[0],

@@ -119,6 +119,10 @@ def answer(root, originals):
       prepare.prepare(*arguments)
     except UserError as error:
       said[case] = str(error)
+  kept = sound / 'gd_jax/tiny.npz'
+  before = kept.stat()
+  prepare.prepare('tiny', sound, None)  # as one that had waited for the other
+  said['again'] = 'kept' if kept.stat() == before else 'rewritten'
   listed = sorted(str(path.relative_to(root)) for path in root.rglob('*.json'))
   made = [path for path in listed if 'gd_jax' in path]
   sys.stdout.write('\n' + json.dumps([str(root), said, made]))
@@ -233,6 +237,10 @@ def test_an_absent_original_is_named_where_no_network_brings_it(said):
 
 def test_what_failed_leaves_no_set(said):
   assert said[2] == [f'{f}/gd_jax/tiny.json' for f in ('records', 'sound')]
+
+
+def test_a_set_is_never_rewritten(said):
+  assert said[1]['again'] == 'kept'
 
 
 def test_both_formats_of_tfds_give_one_order(said):

@@ -155,6 +155,15 @@ def test_resume_of_nothing_is_a_new_run(tmp_path):
   assert run.found is None
 
 
+def test_resume_keeps_the_rows(run, tmp_path):
+  rundir.append_rows(run, [{'epoch': 1}])
+  fcntl.flock(run.lock, fcntl.LOCK_UN)
+  again = rundir.open_run(tmp_path, 'a', CONFIG, resume=True)
+  rundir.append_rows(again, [{'epoch': 2}])
+  rundir.close_run(again)
+  assert rundir.read_rows(run.path) == [{'epoch': 1}, {'epoch': 2}]
+
+
 def test_resume_with_another_config_prints_what_differs(
   run, tmp_path, contents
 ):
@@ -331,6 +340,14 @@ def test_second_process_is_kept_out_until_the_first_dies(
   assert json.loads((path / 'lock').read_text())['pid'] == os.getpid()
 
 
+def test_holder_of_a_long_name_leaves_nothing_behind(tmp_path):
+  (tmp_path / 'a').mkdir()
+  (tmp_path / 'a' / 'lock').write_text('{"host": "' + 'x' * 1000 + '"}')
+  run = rundir.open_run(tmp_path, 'a', CONFIG)
+  refused(lambda: rundir.open_run(tmp_path, 'a', CONFIG), os.getpid())
+  rundir.close_run(run)
+
+
 @pytest.mark.parametrize('record', ['', '7', '{"pid": 1}', '\x1b[31m'])
 def test_holder_that_has_not_said_who_it_is(record, run, tmp_path):
   (run.path / 'lock').write_text(record)
@@ -346,6 +363,18 @@ def test_one_who_only_looks_keeps_nobody_out(tmp_path, monkeypatch):
   fcntl.flock(looker, fcntl.LOCK_SH)
   monkeypatch.setattr(lock.time, 'sleep', lambda _: os.close(looker))
   rundir.close_run(rundir.open_run(tmp_path, 'a', CONFIG, resume=True))
+
+
+def test_one_who_only_looks_is_no_holder(tmp_path):
+  run = rundir.open_run(tmp_path, 'a', CONFIG)
+  rundir.write_status(run, 'RUNNING')
+  rundir.close_run(run)
+  with open(run.path / 'lock', 'rb') as looker:
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    assert rundir.read_status(run.path).status == 'KILLED'
+  # Nor is a copy of the directory held by whoever holds the original.
+  (run.path / 'lock').unlink()
+  assert rundir.read_status(run.path).status == 'KILLED'
 
 
 def test_limit_on_file_sizes(tmp_path, start):

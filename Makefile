@@ -1,0 +1,78 @@
+# gd_jax: `make help` lists what there is.
+PYTHON ?= python3
+EXTRA ?=
+ARGS ?=
+BIN := .venv/bin
+MNIST := $(wildcard ../shared/mnist)
+# The constraints are what was tested on CPU; an accelerator brings its own JAX.
+PINS := $(if $(EXTRA),,-c constraints.txt)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
+
+.PHONY: help compare train descend mnist textbook bench test claims torch clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make compare   the tournament on the shipped digits    1 min,  1.1 GB'
+	@echo 'make test      format, lint, types and all tests       6 min,  2.9 GB'
+	@echo 'make mnist     the book'"'"'s network on MNIST              1 min,  2.4 GB'
+	@echo 'make train     one network; ARGS='"'"'--epochs=30'"'"' passes flags'
+	@echo 'make claims    full distributions and fault campaigns  1 h'
+	@echo 'make torch     parity with PyTorch; installs it'
+	@echo 'EXTRA=cuda or EXTRA=tpu installs that JAX; PYTHON=python3.12 chooses Python'
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
+	  f"{sys.executable} is Python {v[0]}.{v[1]}: gd_jax needs 3.11 or newer, \
+	  give one with make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv || { \
+	  echo 'python -m venv failed: install it (Debian: apt-get install \
+	python3-venv)'; rm -rf .venv; exit 1; }
+
+# A stamp an extra: a second make installs nothing again.
+.venv/.with-%: pyproject.toml constraints.txt | .venv/bin/python
+	@echo 'Installing gd_jax$(if $(filter base,$*),, [$*]) into .venv ...'
+	@$(PIP) $(if $(filter cuda tpu,$*),,-c constraints.txt) \
+	  -e '.$(if $(filter base,$*),,[$*])'
+	@touch $@
+
+BASE := .venv/.with-$(or $(EXTRA),base)
+
+compare: $(BASE)
+	@$(BIN)/python -m experiments.compare $(ARGS)
+	$(NEXT)
+	@echo '  python -m experiments.compare --optimizers=sgd,optax:lion'
+	@echo '  make mnist'
+
+train: $(BASE)
+	@$(BIN)/python -m experiments.train $(ARGS)
+	$(NEXT)
+	@echo '  python -m experiments.train --help'
+
+mnist: .venv/.with-tfds
+	@$(BIN)/python -m experiments.train --dataset=mnist \
+	  $(if $(MNIST),--manual_dir=$(MNIST)) --layer_sizes=784,30,10 \
+	  --batch_size=10 --learning_rate=3 --epochs=30 --init=normal $(ARGS)
+	$(NEXT)
+	@echo '  python -m experiments.compare --dataset=mnist --epochs=10'
+
+test: .venv/.with-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/pytest -n 2 -m 'not claims and not torch'
+	$(NEXT)
+	@echo '  make claims'
+
+claims: .venv/.with-test
+	$(BIN)/pytest -m claims -rA
+	$(NEXT)
+	@echo '  make torch'
+
+torch: .venv/.with-torch .venv/.with-test
+	$(BIN)/pytest -m torch
+	$(NEXT)
+	@echo '  python -m experiments.compare --certify'
+
+clean:
+	rm -rf .venv build runs
