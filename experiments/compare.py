@@ -13,32 +13,34 @@ Writes a run directory: rows.jsonl (every figure), study.json (every verdict),
 report.html and figures/. Expected: under half a minute for digits.
 """
 
+import importlib.util
 import time
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent import futures
 from typing import Any
 
 import jax
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import outputs
 from experiments import problem as problems
-from experiments import progress
 from experiments import session
 from experiments import side_by_side
 from experiments import start
+from experiments import studies
 from experiments import tables
 from experiments import tournament
 from gd_jax.descent import entries
 from gd_jax.descent import schedules
 from gd_jax.descent import specs
 from gd_jax.judge import certificates
-from gd_jax.judge import records
-from gd_jax.judge import results
+from gd_jax.judge import pytorch
 from gd_jax.judge import study
 from gd_jax.types import UserError
-from gd_jax.world import files
 from gd_jax.world import mesh
+from gd_jax.world import rundir
 
 OPTIMIZERS = absl_flags.DEFINE_string(
   'optimizers',
@@ -83,6 +85,29 @@ LANE_BLOCK = flags.whole(
   'every device busy.',
   least=1,
 )
+CERTIFY = absl_flags.DEFINE_bool(
+  'certify',
+  False,
+  'Only say whether ours equal Optax (and PyTorch where it is installed), step '
+  'by step in float64, and train nothing.',
+)
+PAIRS = absl_flags.DEFINE_string(
+  'pairs',
+  None,
+  'Pairs of entries to certify, A=B,C=D, such as my.module:adam=optax:adam.',
+)
+RESCORE = absl_flags.DEFINE_string(
+  'rescore',
+  None,
+  'Run directory of a finished study: print its tables, recomputed from its '
+  'rows.',
+)
+EXTEND = absl_flags.DEFINE_string(
+  'extend',
+  None,
+  'Run directory of a finished study: the same with further --optimizers, '
+  'training nothing twice.',
+)
 FLAGS = (
   OPTIMIZERS,
   RATES,
@@ -92,6 +117,10 @@ FLAGS = (
   METRIC,
   TARGET,
   LANE_BLOCK,
+  CERTIFY,
+  PAIRS,
+  RESCORE,
+  EXTEND,
   *problems.FLAGS,
   flags.SCHEDULE,
   flags.BATCH_SIZE,
@@ -109,21 +138,25 @@ FLAGS = (
 
 
 def main(context: start.Context) -> int:
-  """A study: protocol, lanes, verdicts, tables, report."""
+  """Trains a study, or scores, certifies or extends what there is."""
   values = dict(context.values)
-  texts = [text for text in specs.split(values['optimizers']) if text]
-  named = [entries.parse(text) for text in texts]
+  if values['rescore']:
+    return rescore(values['rescore'])
+  if values['certify'] or values['pairs']:
+    return certify(context, values['pairs'])
+  before = ([], [])
+  if values['extend']:
+    values, before = extended(values)
+  named = [
+    entries.parse(text) for text in specs.split(values['optimizers']) if text
+  ]
   schedule = schedules.parse(values['schedule'])
-  made = {
-    init: problems.from_flags(values | {'init': init}, context.dtype)
-    for init in (values['init'],)
-  }
+  made = problems.by_init(values, context.dtype)
   problem = next(iter(made.values()))
-  protocol = declare(values, named, problem)
+  protocol = studies.declare(values, named, problem)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
   for entry in named:
     entries.check(entry, shape, schedule)
-  values['optimizers'] = [entry.text for entry in named]
 
   def work(kept: session.Session) -> session.Outcome:
     context.say(problem.words)
@@ -135,18 +168,21 @@ def main(context: start.Context) -> int:
       schedule=schedule,
       stopping=context.stop.is_set,
     )
+    # Certificates need no training: they are made beside it.
+    aside = futures.ThreadPoolExecutor(1)
+    certified = aside.submit(studies.certificates_of, protocol)
     try:
-      rows, programs = train_all(kept, arena, protocol)
+      rows, programs = studies.train_all(kept, arena, protocol, before)
     except tournament.InterruptedStudyError:
+      aside.shutdown(cancel_futures=True)
       return session.interrupted(context)
-    beside = side_by_side.run(arena, protocol, rows)
     inputs = {
       'problem': problem.words,
       'images': problems.size_of(problem.test),
       'protocol': study.record_of(protocol),
       'programs': programs,
-      'side_by_side': beside,
-      'certificates': certificates_of(protocol),
+      'side_by_side': side_by_side.run(arena, protocol, rows),
+      'certificates': certified.result(),
       'seconds': time.perf_counter() - context.started,
     }
     finish(kept, inputs, rows)
@@ -155,108 +191,52 @@ def main(context: start.Context) -> int:
   return session.hold(context, values, problem.fingerprint, work)
 
 
-def declare(
+def rescore(run: str) -> int:
+  """Prints the tables of a finished study, recomputed from its rows."""
+  stored = studies.stored(run)
+  scored = studies.score(stored, rundir.read_rows(run))
+  print(tables.everything(scored), end='')
+  return start.DONE
+
+
+def certify(context: start.Context, wanted: str | None) -> int:
+  """Prints whether optimizers are one another: pairs, or all of ours."""
+  if wanted:
+    pairs = [entries.parse_pair(text) for text in specs.split(wanted)]
+    found = [certificates.certify_entries(a, b) for a, b in pairs]
+  else:
+    found = certificates.certify_twins()
+    if importlib.util.find_spec('torch') is None:
+      context.say('PyTorch is not installed here: `make torch` adds its side')
+    else:
+      found += [
+        pytorch.certify(entries.parse(text))
+        for text in certificates.TRIALS.values()
+      ]
+  for certificate in found:
+    context.say(certificates.sentence(certificate))
+  return start.DONE
+
+
+def extended(
   values: Mapping[str, Any],
-  named: Sequence[entries.Entry],
-  problem: problems.Problem,
-) -> study.Protocol:
-  """The protocol of the flags.
-
-  Raises:
-    UserError: for what cannot be a study.
-  """
-  texts = [entry.text for entry in named]
-  twice = [text for text in texts if texts.count(text) > 1]
-  if twice or not texts:
+) -> tuple[dict[str, Any], tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+  """The flags of a finished study with more entries, and what it trained."""
+  run = values['extend']
+  stored, config = studies.stored(run), rundir.read_config(run)
+  more = specs.split(values['optimizers'])
+  flags_there = config['flags']
+  there = specs.split(flags_there['optimizers'])
+  if OPTIMIZERS.present == 0 or set(more) <= set(there):
     raise UserError(
-      f'--optimizers names {twice[0]} twice: name every entry once (one of '
-      'them is entered twice anyway, as the null pair).'
-      if twice
-      else '--optimizers names nothing: name an entry, such as sgd.'
+      f'--extend={run} needs something new: give --optimizers=NAME that '
+      f'is not among {", ".join(there)}.'
     )
-  if not problems.size_of(problem.validation):
-    raise UserError(
-      'a study chooses learning rates on the validation split, which is '
-      'empty: give --validation_size at least 1.'
-    )
-  if values['metric'] == records.UPDATES_TO_TARGET and not values['target']:
-    raise UserError(
-      f'--metric={records.UPDATES_TO_TARGET} needs a target: give --target=0.9 '
-      'for 90 % of the validation split.'
-    )
-  sizes = values['batch_sizes'] or [values['batch_size']]
-  tuning, report, null = study.split_seeds(
-    values['seed'], values['tuning_seeds'], values['report_seeds']
-  )
-  return study.Protocol(
-    contestants=study.contestants(
-      [(e.text, e.implementation, e.centre, e.centre_source) for e in named],
-      [problems.batch_size(size, problem) for size in sizes],
-      [values['init']],
-    ),
-    rates=values['rates'],
-    tuning_seeds=tuning,
-    report_seeds=report,
-    null_seeds=null,
-    epochs=values['epochs'],
-    metric=values['metric'],
-    target=('validation_accuracy', values['target'])
-    if values['target']
-    else None,
-  )
-
-
-def train_all(
-  kept: session.Session, arena: tournament.Arena, protocol: study.Protocol
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-  """Every unit of the study that is not on the disk yet: (rows, programs)."""
-  _, done, rows, extra = session.restore(kept, ())
-  programs = extra.get('programs', [])
-  recorded = list(rows)
-  rows, count = [], 0
-  problem = next(iter(arena.problems.values()))
-  whole = progress.whole_work(protocol, problems.size_of(problem.train))
-  trained, began = 0, time.perf_counter()
-
-  def train(units: Sequence[study.Unit]) -> None:
-    nonlocal count, trained
-    tournament.compile_ahead(arena, units)
-    for unit in units:
-      count += 1
-      if count <= done:
-        lanes = len(unit.rates) * len(unit.seeds)
-        first = len(rows)
-        rows.extend(recorded[first : first + lanes * protocol.epochs])
-        continue
-      unit_rows, program = tournament.run_unit(arena, unit)
-      session.record(kept, unit_rows)
-      rows.extend(unit_rows)
-      programs.append(program)
-      session.save(kept, count, (), {'programs': programs})
-      trained += program['lanes'] * program['updates']
-      start.warn(progress.line(program, trained, whole, began))
-
-  train(study.tuning_units(protocol))
-  # Whatever rate is chosen, the programs of the report are these.
-  tournament.compile_ahead(arena, study.report_units(protocol, rows))
-  for widened in range(study.WIDENINGS):
-    train(study.widening_units(protocol, rows, widened))
-  train(study.report_units(protocol, rows))
-  return rows, programs
-
-
-def certificates_of(protocol: study.Protocol) -> list[dict[str, Any]]:
-  """Each contestant of ours against its Optax twin, in float64."""
-  ours = dict.fromkeys(
-    one.optimizer
-    for one in protocol.contestants
-    if one.implementation == 'ours'
-  )
-  parsed = [entries.parse(text) for text in ours]
-  return [
-    certificates.certify_entries(entry, entries.twin(entry))._asdict()
-    for entry in parsed
-  ]
+  where = (*session.WHERE, 'extend')
+  own = {key: values[key] for key in where if key in values}
+  names = [*there, *(text for text in more if text not in there)]
+  merged = {**flags_there, **own, 'optimizers': ','.join(names)}
+  return merged, (rundir.read_rows(run), stored['programs'])
 
 
 def finish(
@@ -265,36 +245,10 @@ def finish(
   rows: Sequence[Mapping[str, Any]],
 ) -> None:
   """Scores, writes and shows a trained study."""
-  scored = score(inputs, rows)
-  files.write_file(
-    kept.run.path / 'study.json', files.json_bytes(scored, 'the study')
-  )
-  files.write_file(
-    kept.run.path / 'tables.txt', tables.everything(scored).encode('ascii')
-  )
+  scored = studies.score(inputs, rows)
+  outputs.write(kept, scored, rows)
   kept.context.say(tables.everything(scored))
   kept.context.say(f'wrote {kept.run.path}')
-
-
-def score(
-  inputs: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-  """What study.json holds: the inputs, and all that follows from the rows."""
-  protocol = study.protocol_from(inputs['protocol'])
-  answers = results.assemble(protocol, rows, images=inputs['images'])
-  orders = {}
-  for program in inputs['programs']:
-    if program['phase'] == 'report':
-      before = orders.get(program['entry'], '')
-      orders[program['entry']] = before + program['orders']
-  checks = results.checklist(
-    protocol,
-    rows,
-    answers,
-    certificates=inputs['certificates'],
-    orders=orders,
-  )
-  return {**inputs, **answers, 'checklist': [list(check) for check in checks]}
 
 
 if __name__ == '__main__':

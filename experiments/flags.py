@@ -75,6 +75,20 @@ class _Whole(flags.ArgumentParser):
     return 'int'
 
 
+class _Word(flags.ArgumentParser):
+  """One of some words."""
+
+  def __init__(self, words: tuple[str, ...]):
+    self.words = words
+    self.syntactic_help = f'one of {", ".join(words)}'
+
+  def parse(self, argument):
+    """Parses one word; ValueError says what was expected."""
+    if argument not in self.words:
+      raise ValueError(f'expected {self.syntactic_help}')
+    return argument
+
+
 class _Each(flags.ArgumentParser):
   """A comma-separated list, each element parsed by `element`."""
 
@@ -153,11 +167,12 @@ LAYER_SIZES = wholes(
   'Neurons a layer, inputs first, such as 784,30,10; empty means inputs,30,'
   'classes of the dataset.',
 )
-INIT = flags.DEFINE_enum(
+INIT = _define(
+  _Each(_Word(tuple(mlp.SCALES))),
   'init',
-  'scaled',
-  list(mlp.SCALES),
-  'Spread of the random weights: normal is N(0,1), scaled N(0,1/n_in).',
+  ['scaled'],
+  'Spread of the random weights: normal is N(0,1), scaled N(0,1/n_in). compare '
+  'takes several, normal,scaled, and crosses the entries with them.',
 )
 ACTIVATION = flags.DEFINE_enum(
   'activation', 'sigmoid', list(mlp.ACTIVATIONS), 'Of the hidden neurons.'

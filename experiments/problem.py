@@ -47,7 +47,33 @@ def size_of(examples: Examples) -> int:
   return jax.tree.leaves(examples)[0].shape[0]
 
 
-def from_flags(values: Mapping[str, Any], dtype: str) -> Problem:
+def by_init(values: Mapping[str, Any], dtype: str) -> dict[str, Problem]:
+  """The problem of the flags from each kind of start that --init names.
+
+  Raises:
+    UserError: for data that cannot be had and sizes that do not fit it.
+  """
+  words = ' and '.join(values['init'])
+  return {
+    init: from_flags(values, dtype, init=init, start=words)
+    for init in values['init']
+  }
+
+
+def single(values: Mapping[str, Any], dtype: str) -> Problem:
+  """The problem of the flags, which name one kind of start."""
+  found = by_init(values, dtype)
+  if len(found) != 1 or len(values['init']) != 1:
+    raise UserError(
+      f'--init={",".join(values["init"])} should name one kind of start here: '
+      'give normal or scaled.'
+    )
+  return found[values['init'][0]]
+
+
+def from_flags(
+  values: Mapping[str, Any], dtype: str, *, init: str, start: str
+) -> Problem:
   """The network of the flags on the images of the flags.
 
   Raises:
@@ -75,7 +101,7 @@ def from_flags(values: Mapping[str, Any], dtype: str) -> Problem:
   shape = '-'.join(map(str, sizes))
   return Problem(
     init=functools.partial(
-      mlp.init, sizes=tuple(sizes), scale=values['init'], dtype=dtype
+      mlp.init, sizes=tuple(sizes), scale=init, dtype=dtype
     ),
     cost_of=costs.example_cost(network, cost, decode),
     scores_of=costs.example_scores(network, cost, decode),
@@ -84,8 +110,7 @@ def from_flags(values: Mapping[str, Any], dtype: str) -> Problem:
     test=dataset.test,
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
-    words=f'{dataset.name}, {shape}, {values["cost"]} cost, '
-    f'{values["init"]} start',
+    words=f'{dataset.name}, {shape}, {values["cost"]} cost, {start} start',
   )
 
 

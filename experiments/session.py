@@ -17,7 +17,15 @@ from gd_jax.world import machine
 from gd_jax.world import rundir
 
 # Flags that say where and how to look, and change no number of a run.
-WHERE = ('workdir', 'name', 'resume', 'json', 'checkpoint_every')
+WHERE = (
+  'workdir',
+  'name',
+  'resume',
+  'json',
+  'checkpoint_every',
+  'data_dir',
+  'manual_dir',
+)
 
 
 class Outcome(NamedTuple):

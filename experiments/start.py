@@ -72,7 +72,9 @@ def run(
   values = flags.resolved(own)
   stop, signals = threading.Event(), []
   listen(stop, signals)
-  stream = sys.stderr if values.get('json') else sys.stdout
+  # What a program will read stands alone on stdout.
+  read = values.get('json') or values.get('rescore')
+  stream = sys.stderr if read else sys.stdout
   try:
     dtype, devices = prepare(values)
     context = Context(

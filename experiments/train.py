@@ -88,7 +88,7 @@ def main(context: start.Context) -> int:
   optimizer = entries.build(
     entry, values['learning_rate'], schedules.parse(values['schedule'])
   )
-  problem = problems.from_flags(values, context.dtype)
+  problem = problems.single(values, context.dtype)
   values['batch_size'] = problems.batch_size(values['batch_size'], problem)
   title = f'{problem.words}; {entry.text} at {values["learning_rate"]:g}'
 

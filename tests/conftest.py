@@ -4,7 +4,15 @@ import hashlib
 import os
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 os.environ.setdefault('MPLBACKEND', 'Agg')
+# The scripts that tests start compile the same programs again and again.
+os.environ.setdefault(
+  'JAX_COMPILATION_CACHE_DIR', str(ROOT / 'build' / 'compiled')
+)
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
+# XLA takes its own tuning hints for missing features when it reads that cache.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import jax
 import pytest
@@ -15,8 +23,6 @@ jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
 jax.config.update('jax_default_matmul_precision', 'highest')
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope='session')

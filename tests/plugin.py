@@ -91,3 +91,19 @@ def two_arguments(learning_rate):
 
 
 NOT_A_FACTORY = 3.0
+
+
+def fails_at_7(learning_rate):
+  """Plain descent whose 7th update is infinite where its rate is above 1."""
+
+  def init(params):
+    return jnp.zeros((), jnp.int32)
+
+  def update(updates, count, params=None):
+    bad = (count == 6) & (learning_rate > 1)
+    change = jax.tree.map(
+      lambda g: jnp.where(bad, jnp.inf, -learning_rate * g), updates
+    )
+    return change, count + 1
+
+  return optax.GradientTransformation(init, update)

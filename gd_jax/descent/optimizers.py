@@ -135,8 +135,8 @@ def adagrad(
   """Sum of squares: s <- s + g^2, d = g / sqrt(s + eps). Duchi et al., 2011.
 
   s starts at 0.1, and a coordinate with s = 0 stays. PyTorch starts at 0 and
-  divides by sqrt(s) + eps, eps = 1e-10, the paper likewise: equal to ours only
-  where start and eps are 0.
+  divides by sqrt(s) + eps, eps = 1e-10, as the paper does with its delta: equal
+  to ours only where start and eps are 0.
   """
 
   def remember(params):

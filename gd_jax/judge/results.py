@@ -145,7 +145,7 @@ def checklist(
     (
       'batches identical',
       len(hashes) == len(set(sizes.values())),
-      ', '.join(f'm = {size}: {order[:12]}' for size, order in sorted(hashes)),
+      ', '.join(f'm = {size}: {order[:8]}' for size, order in sorted(hashes)),
     ),
     (
       'certificates pass',

@@ -62,6 +62,11 @@ class Unit(NamedTuple):
   start_factor: float = 1.0  # the start is multiplied by it
 
 
+def key_of(unit: Unit) -> tuple:
+  """What makes a unit the one it is within its study."""
+  return unit.phase, unit.contestant.name, unit.rates, unit.seeds
+
+
 class Choice(NamedTuple):
   """The rate that a contestant is reported at."""
 

@@ -55,13 +55,13 @@ LOOK = {
 
 def colours(names: Iterable[str]) -> dict[str, str]:
   """{entry's name: its colour}; names unknown to COLOURS take what is left."""
-  known = {}
-  for name in dict.fromkeys(names):
+  names, known = list(dict.fromkeys(names)), {}
+  for name in names:
     base = name.split('@')[0].split('+')[0]
     if base in COLOURS and COLOURS[base] not in known.values():
       known[name] = COLOURS[base]
   left = [colour for colour in PALETTE if colour not in known.values()]
-  unknown = [name for name in dict.fromkeys(names) if name not in known]
+  unknown = [name for name in names if name not in known]
   for place, name in enumerate(unknown):
     known[name] = (left or PALETTE)[place % len(left or PALETTE)]
   return known

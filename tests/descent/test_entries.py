@@ -21,7 +21,7 @@ from gd_jax.types import UserError
 from gd_jax.world import data
 from tests import plugin
 
-SHAPES = (Layer(np.zeros((3, 4), np.float32), np.zeros(3, np.float32)),)  # type: ignore[arg-type]
+SHAPES = (Layer(np.zeros((3, 4), np.float32), np.zeros(3, np.float32)),)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,10 @@ def test_an_entry_says_all_that_was_typed(
     ('optax:scale_by_adam', 'one link of an optax.chain'),
     ('optax:scale_by_rprop', 'one link of an optax.chain'),
     ('optax:lbfgs', r'cost as a function.*optax:lbfgs\+linesearch=None'),
+    ('optax:contrib.sophia', 'cost as a function'),
+    ('optax:contrib.dpsgd', 'the gradient of every single example'),
+    ('optax:contrib.schedule_free', 'evaluated at other parameters'),
+    ('optax:contrib.schedule_free_sgd', 'evaluated at other parameters'),
     ('optax:contrib.schedule_free_adamw', 'evaluated at other parameters'),
   ],
 )

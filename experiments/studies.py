@@ -1,0 +1,194 @@
+"""A study from its declaration to its answers, unit by unit."""
+
+import pathlib
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from experiments import problem as problems
+from experiments import progress
+from experiments import session
+from experiments import start
+from experiments import tournament
+from gd_jax.descent import entries
+from gd_jax.judge import certificates
+from gd_jax.judge import records
+from gd_jax.judge import results
+from gd_jax.judge import study
+from gd_jax.types import UserError
+from gd_jax.world import files
+
+# Rows that are known already, by (phase, entry, rates, seeds) of their unit.
+Known = dict[tuple, list[dict[str, Any]]]
+
+
+def declare(
+  values: Mapping[str, Any],
+  named: Sequence[entries.Entry],
+  problem: problems.Problem,
+) -> study.Protocol:
+  """The protocol of the flags.
+
+  Raises:
+    UserError: for what cannot be a study.
+  """
+  texts = [entry.text for entry in named]
+  twice = [text for text in texts if texts.count(text) > 1]
+  if twice or not texts:
+    raise UserError(
+      f'--optimizers names {twice[0]} twice: name every entry once (one of '
+      'them is entered twice anyway, as the null pair).'
+      if twice
+      else '--optimizers names nothing: name an entry, such as sgd.'
+    )
+  if not problems.size_of(problem.validation):
+    raise UserError(
+      'a study chooses learning rates on the validation split, which is '
+      'empty: give --validation_size at least 1.'
+    )
+  if values['metric'] == records.UPDATES_TO_TARGET and not values['target']:
+    raise UserError(
+      f'--metric={records.UPDATES_TO_TARGET} needs a target: give --target=0.9 '
+      'for 90 % of the validation split.'
+    )
+  sizes = values['batch_sizes'] or [values['batch_size']]
+  tuning, report, null = study.split_seeds(
+    values['seed'], values['tuning_seeds'], values['report_seeds']
+  )
+  return study.Protocol(
+    contestants=study.contestants(
+      [(e.text, e.implementation, e.centre, e.centre_source) for e in named],
+      [problems.batch_size(size, problem) for size in sizes],
+      values['init'],
+    ),
+    rates=values['rates'],
+    tuning_seeds=tuning,
+    report_seeds=report,
+    null_seeds=null,
+    epochs=values['epochs'],
+    metric=values['metric'],
+    target=('validation_accuracy', values['target'])
+    if values['target']
+    else None,
+  )
+
+
+def known_rows(rows: Sequence[Mapping[str, Any]], programs) -> Known:
+  """The rows of finished units."""
+  known: Known = {}
+  first = 0
+  for program in programs:
+    part = rows[first : first + program['rows']]
+    known[key_of(program)] = [dict(row) for row in part]
+    first += program['rows']
+  return known
+
+
+def key_of(unit: Mapping[str, Any]) -> tuple:
+  """What a unit is, of its record."""
+  return (
+    unit['phase'],
+    unit['entry'],
+    tuple(unit['rates']),
+    tuple(unit['seeds']),
+  )
+
+
+def train_all(
+  kept: session.Session,
+  arena: tournament.Arena,
+  protocol: study.Protocol,
+  before: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+  """Every unit of the study, trained or taken over: (rows, programs).
+
+  `before` holds the rows and programs of a finished study that this one
+  extends; what this run recorded before it was interrupted is taken over too.
+  """
+  _, done, recorded, extra = session.restore(kept, ())
+  mine = extra.get('programs', [])
+  known = known_rows(*before) | known_rows(recorded, mine)
+  records_of = {key_of(program): program for program in before[1] + mine}
+  rows, programs = [], []
+  problem = next(iter(arena.problems.values()))
+  whole = progress.whole_work(protocol, problems.size_of(problem.train))
+  trained, began = 0, time.perf_counter()
+
+  def train(units: Sequence[study.Unit]) -> None:
+    nonlocal trained
+    missing = [unit for unit in units if study.key_of(unit) not in known]
+    tournament.compile_ahead(arena, missing)
+    for unit in units:
+      key = study.key_of(unit)
+      if key in known:
+        unit_rows, program = known[key], records_of[key]
+      else:
+        unit_rows, program = tournament.run_unit(arena, unit)
+      rows.extend(unit_rows)
+      programs.append(program)
+      trained += program['lanes'] * program['updates']
+      if len(programs) > done:
+        session.record(kept, unit_rows)
+        session.save(kept, len(programs), (), {'programs': programs})
+      if key not in known:
+        start.warn(progress.line(program, trained, whole, began))
+
+  train(study.tuning_units(protocol))
+  # Whatever rates are chosen, the programs of the report are these.
+  tournament.compile_ahead(arena, study.report_units(protocol, rows))
+  for widened in range(study.WIDENINGS):
+    train(study.widening_units(protocol, rows, widened))
+  train(study.report_units(protocol, rows))
+  return rows, programs
+
+
+def certificates_of(protocol: study.Protocol) -> list[dict[str, Any]]:
+  """Each contestant of ours against its Optax twin, in float64."""
+  ours = dict.fromkeys(
+    one.optimizer
+    for one in protocol.contestants
+    if one.implementation == 'ours'
+  )
+  parsed = [entries.parse(text) for text in ours]
+  return [
+    certificates.certify_entries(entry, entries.twin(entry))._asdict()
+    for entry in parsed
+  ]
+
+
+def score(
+  inputs: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+  """What study.json holds: the inputs, and all that follows from the rows."""
+  protocol = study.protocol_from(inputs['protocol'])
+  answers = results.assemble(protocol, rows, images=inputs['images'])
+  orders = {}
+  for program in inputs['programs']:
+    if program['phase'] == 'report':
+      before = orders.get(program['entry'], '')
+      orders[program['entry']] = before + program['orders']
+  checks = results.checklist(
+    protocol,
+    rows,
+    answers,
+    certificates=inputs['certificates'],
+    orders=orders,
+  )
+  return {**inputs, **answers, 'checklist': [list(check) for check in checks]}
+
+
+def stored(run: str) -> dict[str, Any]:
+  """What study.json of a finished study holds.
+
+  Raises:
+    UserError: there is none, or it is damaged.
+  """
+  file = pathlib.Path(run) / 'study.json'
+  found = files.parsed(files.read_file(file))
+  if not isinstance(found, dict) or 'protocol' not in found:
+    raise UserError(
+      f'{files.shown(file)} is no study: expected the JSON that compare '
+      'writes when a study is finished.'
+    )
+  return found

@@ -1,0 +1,297 @@
+"""The tournament as users run it: a study, its words, and its second life."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ('--rates=3', '--tuning_seeds=2', '--epochs=2')
+ANSWERS = (
+  'sentence',
+  'ranking',
+  'matrix',
+  'pairs',
+  'entries',
+  'checklist',
+  'certificates',
+)
+
+
+def command(workdir, name, *arguments):
+  return [
+    sys.executable,
+    '-m',
+    'experiments.compare',
+    f'--workdir={workdir}',
+    f'--name={name}',
+    *arguments,
+  ]
+
+
+def compare(workdir, name, *arguments, code=0):
+  found = subprocess.run(
+    command(workdir, name, *arguments),
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert found.returncode == code, found.stderr
+  return found
+
+
+def study_of(workdir, name):
+  return json.loads((workdir / name / 'study.json').read_text())
+
+
+def rows_of(workdir, name):
+  text = (workdir / name / 'rows.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('studies')
+  found = compare(
+    workdir, 'two', *SMALL, '--optimizers=sgd,adam', '--report_seeds=7'
+  )
+  return workdir, found.stdout
+
+
+def test_the_sentence_comes_first_and_lines_are_short(finished):
+  workdir, said = finished
+  study = study_of(workdir, 'two')
+  lines = said.splitlines()
+  assert 'cpu' in lines[0]
+  assert ' '.join(lines[2:]).startswith(study['sentence'][:80])
+  assert said.isascii()
+  assert max(map(len, lines[2:-1])) <= 100
+  assert 'of their movement' in said
+  status = json.loads((workdir / 'two' / 'status.json').read_text())
+  assert status['status'] == 'COMPLETED'
+
+
+def test_every_line_of_the_checklist_holds_but_the_edge(finished):
+  workdir, _ = finished
+  checks = {
+    what: holds
+    for what, holds, _ in study_of(*finished_name(workdir))['checklist']
+  }
+  assert len(checks) == 9
+  checks.pop('optimum inside the grid')  # three rates may well end at an edge
+  assert all(checks.values()), checks
+
+
+def finished_name(workdir):
+  return workdir, 'two'
+
+
+def test_tuning_and_report_obey_the_protocol(finished):
+  workdir, _ = finished
+  rows = rows_of(workdir, 'two')
+  study = study_of(workdir, 'two')
+  seeds = {
+    phase: {row['seed'] for row in rows if row['phase'] == phase}
+    for phase in ('tuning', 'report', 'null', 'twin')
+  }
+  assert not seeds['tuning'] & (seeds['report'] | seeds['null'])
+  assert seeds['twin'] <= seeds['report']
+  tried = {
+    name: len(
+      {
+        r['learning_rate']
+        for r in rows
+        if r['phase'] == 'tuning' and r['entry'] == name
+      }
+    )
+    for name in ('sgd', 'adam')
+  }
+  assert len(set(tried.values())) == 1
+  for row in rows:
+    last = row['epoch'] == 2 and row['phase'] != 'tuning'
+    assert ('test_cost' in row) == last
+  for name, entry in study['entries'].items():
+    rates = {
+      row['learning_rate']
+      for row in rows
+      if row['entry'] == name and row['phase'] == 'report'
+    }
+    assert rates == {entry['learning_rate']}
+
+
+def test_rescore_prints_the_same_tables_byte_for_byte(finished):
+  workdir, said = finished
+  found = subprocess.run(
+    [sys.executable, '-m', 'experiments.compare', f'--rescore={workdir}/two'],
+    cwd=ROOT,
+    capture_output=True,
+    check=True,
+  )
+  tables = (workdir / 'two' / 'tables.txt').read_bytes()
+  assert found.stdout == tables
+  assert tables.decode() in said
+
+
+def test_every_figure_of_the_study_stands_in_its_rows(finished):
+  workdir, _ = finished
+  rows, study = rows_of(workdir, 'two'), study_of(workdir, 'two')
+  for name, entry in study['entries'].items():
+    last = {
+      row['seed']: row['test_cost']
+      for row in rows
+      if row['phase'] == 'report' and row['entry'] == name and row['epoch'] == 2
+    }
+    figure = entry['figures']['test_cost']
+    assert dict(zip(figure['seeds'], figure['values'], strict=True)) == last
+    assert figure['mean'] == pytest.approx(sum(last.values()) / len(last))
+
+
+def test_extending_trains_nothing_twice(finished):
+  workdir, _ = finished
+  found = compare(
+    workdir, 'three', f'--extend={workdir}/two', '--optimizers=optax:lion'
+  )
+  # Seconds tell a unit that was taken over from one trained again. A new entry
+  # may send everybody to wider grids: those units are new.
+  before = study_of(workdir, 'two')['programs']
+  after = study_of(workdir, 'three')['programs']
+  assert all(program in after for program in before)
+  assert len(found.stderr.splitlines()) == len(after) - len(before)
+  assert any(program['entry'] == 'optax:lion' for program in after)
+  old, new = rows_of(workdir, 'two'), rows_of(workdir, 'three')
+  kept = [row for row in new if row['entry'] != 'optax:lion']
+  assert [row for row in kept if row in old] == old
+  assert set(study_of(workdir, 'three')['ranking']) == {
+    'sgd',
+    'adam',
+    'optax:lion',
+  }
+  again = compare(
+    workdir,
+    'four',
+    f'--extend={workdir}/two',
+    '--optimizers=sgd',
+    code=2,
+  )
+  assert 'something new' in again.stderr
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_a_stopped_study_goes_on_to_the_same_end(tmp_path, finished, number):
+  arguments = (*SMALL, '--optimizers=sgd,adam', '--report_seeds=7')
+  process = subprocess.Popen(
+    command(tmp_path, 'part', *arguments),
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stderr is not None
+  for line in process.stderr:
+    if line.startswith('tuning adam'):
+      break
+  process.send_signal(number)
+  process.communicate(timeout=60)
+  assert process.returncode == (
+    -number if number == signal.SIGKILL else 128 + number
+  )
+  part = tmp_path / 'part'
+  assert not (part / 'study.json').exists()
+  compare(tmp_path, 'part', *arguments, '--resume')
+  workdir, _ = finished
+  whole = workdir / 'two' / 'rows.jsonl'
+  assert (part / 'rows.jsonl').read_bytes() == whole.read_bytes()
+  ours, theirs = study_of(tmp_path, 'part'), study_of(workdir, 'two')
+  for key in ANSWERS:
+    assert ours[key] == theirs[key]
+
+
+def test_a_planted_failure_is_marked_ranked_last_and_counted(tmp_path):
+  entry = 'tests.plugin:fails_at_7'
+  studies = {}
+  for name, rate in (('bad', '2'), ('good', '0.5')):
+    compare(
+      tmp_path,
+      name,
+      f'--optimizers=sgd@2,{entry}@{rate}',
+      '--rates=1',
+      '--tuning_seeds=1',
+      '--report_seeds=3',
+      '--epochs=1',
+    )
+    studies[name] = rows_of(tmp_path, name), study_of(tmp_path, name)
+  rows, study = studies['bad']
+  lanes = [row for row in rows if row['entry'] == f'{entry}@2']
+  report = [row for row in lanes if row['phase'] == 'report']
+  # Widening goes below a rate that fails: only those above 1 diverge.
+  for row in lanes:
+    fails = row['learning_rate'] > 1
+    assert (row['failed'] == 'diverged') == fails
+    assert (row['diverged_at'] == 7) == fails
+  assert len(report) == 3
+  mine = [row for row in rows if row['entry'] == 'sgd@2']
+  healthy = [row for row in studies['good'][0] if row['entry'] == 'sgd@2']
+  same = [row for row in mine if row in healthy]
+  assert len([row for row in same if row['phase'] == 'report']) == 3
+  assert f'{entry}@2' in study['ranking']
+
+
+def test_a_wild_rate_saturates_and_is_never_a_number_to_be_proud_of(tmp_path):
+  compare(
+    tmp_path,
+    'wild',
+    '--optimizers=sgd@1e6,adam@0.03',
+    '--rates=1',
+    '--tuning_seeds=1',
+    '--report_seeds=3',
+    '--epochs=1',
+  )
+  rows, study = rows_of(tmp_path, 'wild'), study_of(tmp_path, 'wild')
+  wild = [row for row in rows if row['learning_rate'] >= 1e6]
+  assert wild
+  for row in wild:
+    assert row['failed'] == 'saturated'
+    assert row['validation_cost'] is not None
+  assert study['ranking'][-1] == 'sgd@1e6'
+
+
+def test_certificates_of_any_two_entries():
+  pairs = 'tests.plugin:heavy_ball+mu=0.9=momentum,rmsprop=adam'
+  found = subprocess.run(
+    [sys.executable, '-m', 'experiments.compare', f'--pairs={pairs}'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  _, same, other = found.stdout.splitlines()
+  assert 'identical' in same
+  assert 'differs' in other
+
+
+def test_starts_and_batch_sizes_are_crossed(tmp_path):
+  compare(
+    tmp_path,
+    'crossed',
+    '--optimizers=sgd',
+    '--init=normal,scaled',
+    '--batch_sizes=10,full',
+    '--rates=2',
+    '--tuning_seeds=1',
+    '--report_seeds=2',
+    '--epochs=1',
+  )
+  study = study_of(tmp_path, 'crossed')
+  assert set(study['ranking']) == {
+    f'sgd m={m} {init}' for m in (10, 1197) for init in ('normal', 'scaled')
+  }
+  orders = {
+    (program['batch_size'], program['orders'])
+    for program in study['programs']
+    if program['phase'] == 'report'
+  }
+  assert len(orders) == 2
