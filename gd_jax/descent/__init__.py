@@ -1,1 +1,1 @@
-
+"""HOW one descends: optimizers, batches, updates, lanes."""

@@ -1,1 +1,1 @@
-
+"""WHO wins: certificates, studies, statistics, verdicts."""

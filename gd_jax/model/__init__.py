@@ -1,1 +1,1 @@
-
+"""WHAT is minimised: networks, costs, textbook surfaces."""

@@ -1,1 +1,1 @@
-
+"""SEEN: pictures and pages, drawn from plain data."""

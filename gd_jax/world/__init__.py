@@ -1,1 +1,1 @@
-
+"""WHERE it runs, and what it keeps: data, run directories, devices."""
