@@ -63,8 +63,8 @@ def entries_table(scored: Mapping[str, Any]) -> str:
     failures = entry['failures']
     body.append(
       [
-        f'{place} {short(name)}',
-        number(entry['learning_rate'], 'g') + ('*' if entry['edge'] else ''),
+        f'{place} {short(name, 22)}',
+        number(entry['learning_rate'], '.4g') + ('*' if entry['edge'] else ''),
         number(figure['mean']),
         f'{number(figure["low"])} to {number(figure["high"])}',
         number(figure['median']),
@@ -150,8 +150,8 @@ def side_table(beside: Sequence[Mapping[str, Any]]) -> str:
   head = [
     'ours',
     "Optax's",
-    'largest diff.',
-    'accuracy % of both',
+    'difference',
+    'accuracy %',
     'us a step',
     'compile s',
   ]

@@ -1,1 +1,1 @@
-"""gd_jax: gradient descent as textbooks teach it, compared as a referee would."""
+"""Gradient descent as textbooks teach it, compared as a referee would."""

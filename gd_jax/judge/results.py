@@ -121,7 +121,7 @@ def checklist(
     if 'test_cost' in row and row['epoch'] != protocol.epochs
   ]
   differing = [c for c in certificates if c['verdict'] != 'identical']
-  failed = sum(row['failed'] is not None for row in last.values())
+  failed = sum(answers['entries'][name]['failures']['failed'] for name in names)
   null = [pair for pair in answers['pairs'] if pair['null']]
   false = [pair for pair in null if pair['word'] in ('better', 'worse')]
   sizes = {one.name: one.batch_size for one in protocol.contestants}

@@ -244,7 +244,7 @@ def test_a_wild_rate_saturates_and_is_never_a_number_to_be_proud_of(tmp_path):
   compare(
     tmp_path,
     'wild',
-    '--optimizers=sgd@1e6,adam@0.03',
+    '--optimizers=sgd@1e6,adam+b1=0.91+b2=0.9991+eps=1e-7@0.03',
     '--rates=1',
     '--tuning_seeds=1',
     '--report_seeds=3',
@@ -257,6 +257,8 @@ def test_a_wild_rate_saturates_and_is_never_a_number_to_be_proud_of(tmp_path):
     assert row['failed'] == 'saturated'
     assert row['validation_cost'] is not None
   assert study['ranking'][-1] == 'sgd@1e6'
+  tables = (tmp_path / 'wild' / 'tables.txt').read_text()
+  assert max(map(len, tables.splitlines())) <= 100
 
 
 def test_certificates_of_any_two_entries():

@@ -18,6 +18,7 @@ from gd_jax.model import mlp
 from gd_jax.types import Batch
 from gd_jax.types import UserError
 
+pytestmark = pytest.mark.torch
 torch: Any = pytest.importorskip(
   'torch', reason='PyTorch is not installed; `make torch` does that'
 )
