@@ -108,6 +108,12 @@ EXTEND = absl_flags.DEFINE_string(
   'Run directory of a finished study: the same with further --optimizers, '
   'training nothing twice.',
 )
+PROBLEM = absl_flags.DEFINE_string(
+  'problem',
+  None,
+  'package.module:factory that returns (init, cost_of, dataset, scores_of): '
+  'your own model and data instead of the network of the flags.',
+)
 FLAGS = (
   OPTIMIZERS,
   RATES,
@@ -121,6 +127,7 @@ FLAGS = (
   PAIRS,
   RESCORE,
   EXTEND,
+  PROBLEM,
   *problems.FLAGS,
   flags.SCHEDULE,
   flags.BATCH_SIZE,

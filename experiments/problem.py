@@ -1,6 +1,7 @@
 """What is minimised, put together from the flags: data, network, cost."""
 
 import functools
+import importlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -53,11 +54,78 @@ def by_init(values: Mapping[str, Any], dtype: str) -> dict[str, Problem]:
   Raises:
     UserError: for data that cannot be had and sizes that do not fit it.
   """
+  if values.get('problem'):
+    return from_factory(values['problem'], values)
   words = ' and '.join(values['init'])
   return {
     init: from_flags(values, dtype, init=init, start=words)
     for init in values['init']
   }
+
+
+def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
+  """Anyone's own problem, `package.module:factory`.
+
+  The factory takes nothing and returns (init, cost_of, dataset, scores_of):
+  init(key) -> parameters, cost_of(params, example) -> a number, a
+  `types.Dataset`, and scores_of(params, example) -> `costs.Scores`.
+
+  Raises:
+    UserError: for flags that --problem replaces, and for another shape.
+  """
+  given = [
+    holder.name
+    for holder in FLAGS
+    if holder.present and holder.name not in ('data_dir', 'manual_dir')
+  ]
+  if given:
+    raise UserError(
+      f'--{given[0]} has no meaning with --problem={text}, which brings '
+      'its own data and network: leave it out.'
+    )
+  module, colon, name = text.partition(':')
+  try:
+    factory = getattr(importlib.import_module(module), name) if colon else None
+  except (Exception, SystemExit) as error:
+    raise UserError(
+      f'--problem={text} cannot be imported ({type(error).__name__}: {error}): '
+      'expected package.module:factory that Python finds from here.'
+    ) from error
+  if not callable(factory):
+    raise UserError(
+      f'--problem={text} is no factory: expected package.module:factory, a '
+      'function without arguments.'
+    )
+  try:
+    found: Any = factory()
+    init, cost_of, dataset, scores_of = found
+    params = jax.eval_shape(init, jax.random.key(0))
+    example = jax.tree.map(lambda leaf: leaf[0], dataset.train)
+    cost = jax.eval_shape(cost_of, params, example)
+    scores = jax.eval_shape(scores_of, params, example)
+    fits = cost.shape == () and isinstance(scores, costs.Scores)
+    splits = dataset.train, dataset.validation, dataset.test
+  except (TypeError, ValueError, AttributeError, IndexError) as error:
+    raise UserError(
+      f'--problem={text} does not fit ({str(error).splitlines()[0]}): expected '
+      'a function without arguments that returns (init, cost_of, dataset, '
+      'scores_of).'
+    ) from error
+  if not fits:
+    raise UserError(
+      f'--problem={text} does not fit: expected cost_of(params, example) to be '
+      'one number and scores_of(params, example) to be costs.Scores.'
+    )
+  made = Problem(
+    init,
+    cost_of,
+    scores_of,
+    *splits,
+    commonest=commonest(dataset.validation.y),
+    fingerprint=dataset.fingerprint,
+    words=text,
+  )
+  return dict.fromkeys(values['init'], made)
 
 
 def single(values: Mapping[str, Any], dtype: str) -> Problem:

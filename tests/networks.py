@@ -17,6 +17,25 @@ def stack(parts):
 
 def accuracies(dataset, sizes, *, init, eta, seeds, epochs, m=10):
   """Test accuracy after each epoch, [epochs, seeds]: plain descent."""
+  found = scores(
+    dataset, sizes, init=init, eta=eta, seeds=seeds, epochs=epochs, m=m
+  )
+  return np.array([of_test.accuracy for _, of_test in found])
+
+
+def costs_along(dataset, sizes, *, eta, m, seeds, epochs):
+  """Training and test cost after each epoch, [epochs, seeds] each."""
+  found = scores(
+    dataset, sizes, init='scaled', eta=eta, seeds=seeds, epochs=epochs, m=m
+  )
+  return {
+    'train': np.array([of_train.cost for of_train, _ in found]),
+    'test': np.array([of_test.cost for _, of_test in found]),
+  }
+
+
+def scores(dataset, sizes, *, init, eta, seeds, epochs, m):
+  """(of train, of test) after each epoch, leaves [seeds]: plain descent."""
   decode = costs.decode_image(dataset.scale, dataset.classes)
   parts = (mlp.weighted_input, costs.quadratic_of_z, decode)
   devices = mesh.row(jax.devices())
@@ -37,6 +56,13 @@ def accuracies(dataset, sizes, *, init, eta, seeds, epochs, m=10):
     fleet, _ = lanes.run_epoch(
       made, fleet, dealt.rate, stack(orders), dataset.train
     )
-    scores = evaluate(fleet.state.params, dataset.test)
-    found.append(np.asarray(scores.accuracy)[dealt.real])
-  return np.array(found)
+    found.append(
+      tuple(
+        jax.tree.map(
+          lambda leaf: np.asarray(leaf)[dealt.real],
+          evaluate(fleet.state.params, split),
+        )
+        for split in (dataset.train, dataset.test)
+      )
+    )
+  return found

@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gd_jax.model import costs
+from gd_jax.world import data
+
 # What a stranger's code makes of the type, unseen by the type checker.
 Transformation: Any = optax.GradientTransformation
 
@@ -107,3 +110,31 @@ def fails_at_7(learning_rate):
     return change, count + 1
 
   return optax.GradientTransformation(init, update)
+
+
+def small_convolution():
+  """A problem of one's own: a convolution over the shipped digits."""
+  digits = data.load('digits')
+
+  def init(key):
+    kernel, dense = jax.random.split(key)
+    return {
+      'kernel': 0.3 * jax.random.normal(kernel, (3, 3), jnp.float32),
+      'dense': 0.2 * jax.random.normal(dense, (10, 36), jnp.float32),
+    }
+
+  def outputs(params, image):
+    x = image.x.astype(jnp.float32).reshape(8, 8) / 16
+    a = jnp.tanh(jax.scipy.signal.convolve(x, params['kernel'], 'valid'))
+    return params['dense'] @ a.ravel()
+
+  def cost_of(params, image):
+    z = outputs(params, image)
+    return jax.nn.logsumexp(z) - z[image.y]
+
+  def scores_of(params, image):
+    z = outputs(params, image)
+    predicted = jax.nn.one_hot(jnp.argmax(z), 10)
+    return costs.Scores(cost_of(params, image), predicted[image.y], predicted)
+
+  return init, cost_of, digits, scores_of

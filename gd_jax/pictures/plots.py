@@ -34,7 +34,7 @@ COLOURS = {
   'adam': '#009E73',
   'adamw': '#8C6D31',
 }
-LOOK = {
+LOOK: Any = {
   'font.family': 'DejaVu Sans',
   'font.size': 9,
   'axes.titlesize': 10,

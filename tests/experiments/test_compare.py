@@ -297,3 +297,34 @@ def test_starts_and_batch_sizes_are_crossed(tmp_path):
     if program['phase'] == 'report'
   }
   assert len(orders) == 2
+
+
+def test_a_problem_of_ones_own_goes_from_lanes_to_report(tmp_path):
+  compare(
+    tmp_path,
+    'own',
+    '--problem=tests.plugin:small_convolution',
+    '--optimizers=sgd@0.1,adam',
+    '--rates=2',
+    '--tuning_seeds=1',
+    '--report_seeds=3',
+    '--epochs=3',
+  )
+  study = study_of(tmp_path, 'own')
+  best = study['entries'][study['ranking'][0]]
+  assert best['figures']['test_accuracy']['mean'] > 0.8
+  assert 'small_convolution' in (tmp_path / 'own' / 'report.html').read_text()
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'word'),
+  [
+    (['--problem=tests.plugin:nothing'], 'imported'),
+    (['--problem=tests.plugin:heavy_ball'], 'expected'),
+    (['--problem=tests.plugin:small_convolution', '--cost=quadratic'], 'cost'),
+  ],
+)
+def test_a_problem_that_does_not_fit_is_one_sentence(tmp_path, arguments, word):
+  found = compare(tmp_path, 'bad', *arguments, code=2)
+  assert found.stderr.count('\n') == 1
+  assert word in found.stderr
