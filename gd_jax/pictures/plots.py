@@ -93,9 +93,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
   from matplotlib import ticker
 
   def column(name):
-    return [
-      float('nan') if row[name] is None else row[name] for row in rows
-    ]
+    return [float('nan') if row[name] is None else row[name] for row in rows]
 
   epochs = [row['epoch'] for row in rows]
   marker = 'o' if len(rows) < 40 else None
