@@ -129,6 +129,19 @@ def test_blocks_of_one_two_and_eight_agree():
     )
 
 
+def test_blocks_of_one_and_eight_agree_in_float32_over_an_epoch_of_sgd():
+  rates = list(np.geomspace(0.1, 3, 8))
+  one, eight = (
+    train_fleet(optax.sgd, rates, width, 2, epochs=1, dtype='float32')
+    for width in (1, 8)
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6),
+    one,
+    eight,
+  )
+
+
 def fails_from_update_7(rate):
   """Plain descent whose 7th update is infinite where its rate is above 1."""
 

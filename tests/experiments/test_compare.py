@@ -213,7 +213,7 @@ def test_a_stopped_study_goes_on_to_the_same_end(tmp_path, finished, number):
 def test_a_planted_failure_is_marked_ranked_last_and_counted(tmp_path):
   entry = 'tests.plugin:fails_at_7'
   studies = {}
-  for name, rate in (('bad', '2'), ('good', '0.5')):
+  for name, rate in (('bad', '200'), ('good', '0.5')):
     compare(
       tmp_path,
       name,
@@ -225,19 +225,21 @@ def test_a_planted_failure_is_marked_ranked_last_and_counted(tmp_path):
     )
     studies[name] = rows_of(tmp_path, name), study_of(tmp_path, name)
   rows, study = studies['bad']
-  lanes = [row for row in rows if row['entry'] == f'{entry}@2']
+  lanes = [row for row in rows if row['entry'] == f'{entry}@200']
   report = [row for row in lanes if row['phase'] == 'report']
-  # Widening goes below a rate that fails: only those above 1 diverge.
+  # Two widenings take it from 200 to 2, which fails as well.
   for row in lanes:
-    fails = row['learning_rate'] > 1
-    assert (row['failed'] == 'diverged') == fails
-    assert (row['diverged_at'] == 7) == fails
+    assert row['learning_rate'] > 1
+    assert row['failed'] == 'diverged'
+    assert row['diverged_at'] == 7
+    assert row['validation_cost'] is None
   assert len(report) == 3
   mine = [row for row in rows if row['entry'] == 'sgd@2']
   healthy = [row for row in studies['good'][0] if row['entry'] == 'sgd@2']
   same = [row for row in mine if row in healthy]
   assert len([row for row in same if row['phase'] == 'report']) == 3
-  assert f'{entry}@2' in study['ranking']
+  assert study['ranking'] == ['sgd@2', f'{entry}@200']
+  assert study['entries'][f'{entry}@200']['failures']['diverged'] == 3
 
 
 def test_a_wild_rate_saturates_and_is_never_a_number_to_be_proud_of(tmp_path):
