@@ -9,7 +9,7 @@ PINS := $(if $(EXTRA),,-c constraints.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
 
-.PHONY: help compare train descend mnist textbook bench test claims torch clean
+.PHONY: help compare train descend mnist textbook test claims torch clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,8 @@ help:
 	@echo 'make test      format, lint, types and all tests       6 min,  2.9 GB'
 	@echo 'make mnist     the book'"'"'s network on MNIST              1 min,  2.4 GB'
 	@echo 'make train     one network; ARGS='"'"'--epochs=30'"'"' passes flags'
+	@echo 'make textbook  every claim of the textbooks, on a page  2 min'
+	@echo 'make descend   pictures of descent; ARGS='"'"'--surface=ravine'"'"''
 	@echo 'make claims    full distributions and fault campaigns  1 h'
 	@echo 'make torch     parity with PyTorch; installs it'
 	@echo 'EXTRA=cuda or EXTRA=tpu installs that JAX; PYTHON=python3.12 chooses Python'
@@ -48,6 +50,16 @@ train: $(BASE)
 	@$(BIN)/python -m experiments.train $(ARGS)
 	$(NEXT)
 	@echo '  python -m experiments.train --help'
+
+descend: $(BASE)
+	@$(BIN)/python -m experiments.descend $(ARGS)
+	$(NEXT)
+	@echo '  python -m experiments.descend --help'
+
+textbook: $(BASE)
+	@$(BIN)/python -m experiments.textbook $(ARGS)
+	$(NEXT)
+	@echo '  python -m experiments.descend --surface=two_minima'
 
 mnist: .venv/.with-tfds
 	@$(BIN)/python -m experiments.train --dataset=mnist \

@@ -33,6 +33,7 @@ COLOURS = {
   'rmsprop': '#56B4E9',
   'adam': '#009E73',
   'adamw': '#8C6D31',
+  'backtracking': '#000000',
 }
 LOOK: Any = {
   'font.family': 'DejaVu Sans',
