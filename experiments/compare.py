@@ -14,10 +14,10 @@ report.html and figures/. Expected: under half a minute for digits.
 """
 
 import importlib.util
+import json
 import time
 from collections.abc import Mapping
 from collections.abc import Sequence
-from concurrent import futures
 from typing import Any
 
 import jax
@@ -39,19 +39,17 @@ from gd_jax.judge import certificates
 from gd_jax.judge import pytorch
 from gd_jax.judge import study
 from gd_jax.types import UserError
+from gd_jax.world import files
 from gd_jax.world import mesh
 from gd_jax.world import rundir
 
-OPTIMIZERS = absl_flags.DEFINE_string(
-  'optimizers',
-  'sgd,momentum,nesterov,adagrad,rmsprop,adam',
-  f'Entries, separated by commas: {flags.ENTRY}',
-)
+SIX = 'sgd,momentum,nesterov,adagrad,rmsprop,adam'
 RATES = flags.whole(
   'rates',
   8,
   'Learning rates tried for every entry, half a decade apart.',
   least=1,
+  most=40,
 )
 TUNING_SEEDS = flags.whole(
   'tuning_seeds', 3, 'Seeds that the rate is chosen on.', least=1
@@ -77,6 +75,7 @@ TARGET = flags.number(
   None,
   'Validation accuracy (0 to 1) to reach, for updates to target.',
   above=0,
+  most=1,
 )
 LANE_BLOCK = flags.whole(
   'lane_block',
@@ -115,7 +114,7 @@ PROBLEM = absl_flags.DEFINE_string(
   'your own model and data instead of the network of the flags.',
 )
 FLAGS = (
-  OPTIMIZERS,
+  flags.OPTIMIZERS,
   RATES,
   TUNING_SEEDS,
   REPORT_SEEDS,
@@ -147,20 +146,21 @@ FLAGS = (
 def main(context: start.Context) -> int:
   """Trains a study, or scores, certifies or extends what there is."""
   values = dict(context.values)
-  if values['rescore']:
+  if values['rescore'] is not None:
     return rescore(values['rescore'])
-  if values['certify'] or values['pairs']:
+  if values['certify'] or values['pairs'] is not None:
     return certify(context, values['pairs'])
   before = ([], [])
-  if values['extend']:
-    values, before = extended(values)
-  named = [
-    entries.parse(text) for text in specs.split(values['optimizers']) if text
-  ]
+  if values['extend'] is not None:
+    values, before = extended(context)
+  values['optimizers'] = values['optimizers'] or SIX
+  named = [entries.parse(text) for text in specs.split(values['optimizers'])]
   schedule = schedules.parse(values['schedule'])
   made = problems.by_init(values, context.dtype)
   problem = next(iter(made.values()))
-  protocol = studies.declare(values, named, problem)
+  protocol = studies.declare(values, named, problem, context.dtype)
+  if values['extend'] is not None:
+    refuse_other_data(values['extend'], problem.fingerprint)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
   for entry in named:
     entries.check(entry, shape, schedule)
@@ -175,13 +175,11 @@ def main(context: start.Context) -> int:
       schedule=schedule,
       stopping=context.stop.is_set,
     )
-    # Certificates need no training: they are made beside it.
-    aside = futures.ThreadPoolExecutor(1)
-    certified = aside.submit(studies.certificates_of, protocol)
+    plan = studies.prepare(kept, arena, protocol, before)
+    certified = studies.certificates_of(protocol)
     try:
-      rows, programs = studies.train_all(kept, arena, protocol, before)
+      rows, programs = studies.train_all(kept, arena, protocol, plan)
     except tournament.InterruptedStudyError:
-      aside.shutdown(cancel_futures=True)
       return session.interrupted(context)
     inputs = {
       'problem': problem.words,
@@ -189,7 +187,7 @@ def main(context: start.Context) -> int:
       'protocol': study.record_of(protocol),
       'programs': programs,
       'side_by_side': side_by_side.run(arena, protocol, rows),
-      'certificates': certified.result(),
+      'certificates': certified,
       'seconds': time.perf_counter() - context.started,
     }
     finish(kept, inputs, rows)
@@ -201,7 +199,7 @@ def main(context: start.Context) -> int:
 def rescore(run: str) -> int:
   """Prints the tables of a finished study, recomputed from its rows."""
   stored = studies.stored(run)
-  scored = studies.score(stored, rundir.read_rows(run))
+  scored = studies.score(stored, studies.stored_rows(run, stored))
   print(tables.everything(scored), end='')
   return start.DONE
 
@@ -222,28 +220,62 @@ def certify(context: start.Context, wanted: str | None) -> int:
       ]
   for certificate in found:
     context.say(certificates.sentence(certificate))
+    if context.values['json']:
+      print(json.dumps(files.plain(certificate._asdict())), flush=True)
   return start.DONE
 
 
 def extended(
-  values: Mapping[str, Any],
+  context: start.Context,
 ) -> tuple[dict[str, Any], tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-  """The flags of a finished study with more entries, and what it trained."""
+  """The flags of a finished study with more entries, and what it trained.
+
+  Raises:
+    UserError: for a flag that would make it another study.
+  """
+  values = context.values
   run = values['extend']
   stored, config = studies.stored(run), rundir.read_config(run)
-  more = specs.split(values['optimizers'])
+  kept = {*session.WHERE, 'extend', 'optimizers', 'precision', 'platform'}
+  for holder in FLAGS:
+    if holder.present and holder.name not in kept:
+      raise UserError(
+        f'--{holder.name} is what the study {run} says already: leave it out, '
+        'an extension keeps the protocol.'
+      )
+  precision = config['flags']['precision']
+  if values['precision'] != precision:
+    raise UserError(
+      f'the study {run} was made in {precision} and this would be in '
+      f'{values["precision"]}: give --precision={precision}.'
+    )
+  more = specs.split(values['optimizers'] or '')
   flags_there = config['flags']
   there = specs.split(flags_there['optimizers'])
-  if OPTIMIZERS.present == 0 or set(more) <= set(there):
+  if not more[0] or set(more) <= set(there):
     raise UserError(
       f'--extend={run} needs something new: give --optimizers=NAME that '
       f'is not among {", ".join(there)}.'
     )
-  where = (*session.WHERE, 'extend')
+  where = (*session.WHERE, 'extend', 'platform')
   own = {key: values[key] for key in where if key in values}
   names = [*there, *(text for text in more if text not in there)]
   merged = {**flags_there, **own, 'optimizers': ','.join(names)}
-  return merged, (rundir.read_rows(run), stored['programs'])
+  return merged, (studies.stored_rows(run, stored), stored['programs'])
+
+
+def refuse_other_data(run: str, fingerprint: str) -> None:
+  """Refuses to extend a study whose data are no longer the same.
+
+  Raises:
+    UserError: with both fingerprints.
+  """
+  there = rundir.read_config(run)['data']
+  if there != fingerprint:
+    raise UserError(
+      f'the data of {run} had the fingerprint {there[:12]} and have '
+      f'{fingerprint[:12]} now: bring the old data back, or start a study anew.'
+    )
 
 
 def finish(

@@ -42,13 +42,6 @@ SURFACE = absl_flags.DEFINE_string(
   f'What to descend on: {", ".join(surfaces.SURFACES)}, or your own f(x) or '
   'f(x, y) as package.module:function.',
 )
-OPTIMIZERS = absl_flags.DEFINE_string(
-  'optimizers',
-  'sgd',
-  f'Several on one picture, separated by commas: {flags.ENTRY} Here also '
-  'backtracking and optax:scale_by_backtracking_linesearch, which find their '
-  'own rate.',
-)
 LEARNING_RATES = flags.numbers(
   'learning_rates',
   [],
@@ -103,7 +96,7 @@ INTERACTIVE = absl_flags.DEFINE_bool(
 )
 FLAGS = (
   SURFACE,
-  OPTIMIZERS,
+  flags.OPTIMIZERS,
   LEARNING_RATES,
   START,
   STEPS,
@@ -141,7 +134,7 @@ def main(context: start.Context) -> int:
   plan = plan_of(values, surface, context.dtype)
   values['steps'] = plan.steps
   named = plans.methods(
-    values['optimizers'], surface, schedules.parse(values['schedule'])
+    values['optimizers'] or 'sgd', surface, schedules.parse(values['schedule'])
   )
   rates = {
     method.text: values['learning_rates'] or [method.rate or surface.rate]

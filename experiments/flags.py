@@ -24,17 +24,21 @@ PRECISIONS = {  # name -> (dtype of the parameters, matmul precision)
   'float64': ('float64', 'highest'),
 }
 FULL = 'full'
+LARGEST = 2**31 - 1
 
 
 class _Number(flags.FloatParser):
   """A finite number above a bound; nan passes absl's own bounds."""
 
-  def __init__(self, above: float | None = None):
+  def __init__(self, above: float | None = None, most: float | None = None):
     super().__init__()
     self.above = above
+    self.most = most
     self.syntactic_help = 'a finite number'
     if above is not None:
       self.syntactic_help += f' above {above:g}'
+    if most is not None:
+      self.syntactic_help += f', at most {most:g}'
 
   def parse(self, argument):
     """Parses one value; ValueError says what was expected."""
@@ -42,9 +46,9 @@ class _Number(flags.FloatParser):
       value = float(argument)
     except (TypeError, ValueError):
       value = math.nan
-    if not math.isfinite(value) or (
-      self.above is not None and value <= self.above
-    ):
+    low = -math.inf if self.above is None else self.above
+    high = math.inf if self.most is None else self.most
+    if not math.isfinite(value) or not low < value <= high:
       raise ValueError(f'expected {self.syntactic_help}')
     return value
 
@@ -52,12 +56,14 @@ class _Number(flags.FloatParser):
 class _Whole(flags.ArgumentParser):
   """A whole number of at least `least`, or one of the `words`."""
 
-  def __init__(self, least: int, words: tuple[str, ...] = ()):
+  def __init__(self, least: int, words: tuple[str, ...], most: int):
     self.least = least
+    self.most = most
     self.words = words
-    self.syntactic_help = f'a whole number from {least}' + ''.join(
-      f' or {word!r}' for word in words
-    )
+    self.syntactic_help = f'a whole number from {least}'
+    if most < LARGEST:
+      self.syntactic_help += f' to {most}'
+    self.syntactic_help += ''.join(f' or {word!r}' for word in words)
 
   def parse(self, argument):
     """Parses one value; ValueError says what was expected."""
@@ -66,13 +72,9 @@ class _Whole(flags.ArgumentParser):
       return text
     if not (text.isascii() and text.isdigit()) or int(text) < self.least:
       raise ValueError(f'expected {self.syntactic_help}')
-    if int(text) >= 2**31:
-      raise ValueError('expected less than 2147483648')
+    if int(text) > self.most:
+      raise ValueError(f'expected at most {self.most}')
     return int(text)
-
-  def flag_type(self):
-    """The word that absl shows."""
-    return 'int'
 
 
 class _Word(flags.ArgumentParser):
@@ -105,10 +107,6 @@ class _Each(flags.ArgumentParser):
       return []
     return [self.element.parse(part) for part in argument.split(',')]
 
-  def flag_type(self):
-    """The word that absl shows."""
-    return 'comma separated list'
-
 
 def _define(parser, name, default, text):
   return flags.DEFINE(
@@ -116,9 +114,9 @@ def _define(parser, name, default, text):
   )
 
 
-def number(name, default, text, *, above=None):
-  """Defines a flag for a finite number above `above`."""
-  return _define(_Number(above), name, default, text)
+def number(name, default, text, *, above=None, most=None):
+  """Defines a flag for a finite number above `above`, at most `most`."""
+  return _define(_Number(above, most), name, default, text)
 
 
 def numbers(name, default, text, *, above=None):
@@ -126,14 +124,14 @@ def numbers(name, default, text, *, above=None):
   return _define(_Each(_Number(above)), name, default, text)
 
 
-def whole(name, default, text, *, least=0, words=()):
-  """Defines a flag for a whole number from `least`, or one of `words`."""
-  return _define(_Whole(least, words), name, default, text)
+def whole(name, default, text, *, least=0, words=(), most=LARGEST):
+  """Defines a flag for a whole number in [least, most], or a word."""
+  return _define(_Whole(least, words, most), name, default, text)
 
 
 def wholes(name, default, text, *, least=1, words=()):
   """Defines a flag for a comma-separated list of whole numbers."""
-  return _define(_Each(_Whole(least, words)), name, default, text)
+  return _define(_Each(_Whole(least, words, LARGEST)), name, default, text)
 
 
 DATASET = flags.DEFINE_string(
@@ -223,6 +221,13 @@ ENTRY = (
   f'{", ".join(twins.TWINS)} are ours; optax:lion or MODULE:FACTORY is '
   'anything else; then +key=value for hyperparameters and @RATE for the '
   'centre of its grid: adam+b1=0.95@0.003.'
+)
+OPTIMIZERS = flags.DEFINE_string(
+  'optimizers',
+  None,
+  f'Entries, separated by commas: {ENTRY} Empty means '
+  'sgd,momentum,nesterov,adagrad,rmsprop,adam in compare and sgd in descend, '
+  'which also knows backtracking and optax:scale_by_backtracking_linesearch.',
 )
 LEARNING_RATE = number(
   'learning_rate',
@@ -335,9 +340,24 @@ def parse(argv: list[str], holders: Iterable[flags.FlagHolder]) -> list[str]:
       raise flags.Error(f'there is no flag --{name} here: {mend}')
   try:
     return flags.FLAGS(argv)[1:]
-  except flags.IllegalFlagValueError as error:
+  except (flags.IllegalFlagValueError, ValueError) as error:
     text = str(error).removeprefix('flag ').replace('\n', ' ')
+    if 'boolean' in text:
+      text = f'{text.split(":")[0]}: expected true or false'
     raise flags.Error(text.rstrip('.') + '.') from error
+
+
+def refuse_empty(holders: Iterable[flags.FlagHolder]) -> None:
+  """Refuses --name= where an empty text would be taken for no flag at all.
+
+  Raises:
+    flags.Error: naming the flag.
+  """
+  for holder in holders:
+    if holder.present and holder.value == '':
+      raise flags.Error(
+        f'--{holder.name}= is empty: give it a value or leave it out.'
+      )
 
 
 def resolved(holders: Iterable[flags.FlagHolder]) -> dict:

@@ -2,8 +2,12 @@
 
 import functools
 import importlib
+import itertools
+import os
+import sys
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -11,6 +15,7 @@ import jax
 import numpy as np
 
 from experiments import flags
+from experiments import start
 from gd_jax.model import costs
 from gd_jax.model import mlp
 from gd_jax.types import Examples
@@ -54,11 +59,13 @@ def by_init(values: Mapping[str, Any], dtype: str) -> dict[str, Problem]:
   Raises:
     UserError: for data that cannot be had and sizes that do not fit it.
   """
+  if not values['init']:
+    raise UserError('--init names no start: give normal, scaled or both.')
   if values.get('problem'):
     return from_factory(values['problem'], values)
   words = ' and '.join(values['init'])
   return {
-    init: from_flags(values, dtype, init=init, start=words)
+    init: from_flags(values, dtype, init=init, words=words)
     for init in values['init']
   }
 
@@ -140,13 +147,16 @@ def single(values: Mapping[str, Any], dtype: str) -> Problem:
 
 
 def from_flags(
-  values: Mapping[str, Any], dtype: str, *, init: str, start: str
+  values: Mapping[str, Any], dtype: str, *, init: str, words: str
 ) -> Problem:
   """The network of the flags on the images of the flags.
 
   Raises:
     UserError: for data that cannot be had and sizes that do not fit it.
   """
+  ready = data.is_ready(values['dataset'], data_dir=values['data_dir'])
+  if not ready and sys.stderr.isatty():
+    start.warn(f'preparing {values["dataset"]} through TFDS, once ...')
   dataset = data.load(
     values['dataset'],
     data_dir=values['data_dir'],
@@ -161,6 +171,7 @@ def from_flags(
       f'{dataset.name}: begin with its {inputs} inputs and end with its '
       f'{dataset.classes} classes, such as {inputs},30,{dataset.classes}.'
     )
+  check_memory(sizes)
   decode = costs.decode_image(dataset.scale, dataset.classes)
   network = functools.partial(
     mlp.weighted_input, activation=values['activation']
@@ -178,8 +189,38 @@ def from_flags(
     test=dataset.test,
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
-    words=f'{dataset.name}, {shape}, {values["cost"]} cost, {start} start',
+    words=f'{dataset.name}, {shape}, {values["cost"]} cost, {words} start',
   )
+
+
+def check_memory(sizes: Sequence[int]) -> None:
+  """Refuses a network that this machine cannot hold.
+
+  Raises:
+    UserError: with what its parameters and an optimizer's memory would take.
+  """
+  weights = sum(a * b for a, b in itertools.pairwise(sizes))
+  needed = 4 * 4 * weights  # parameters, gradient and two moments, float32
+  there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  if needed > there:
+    raise UserError(
+      f'--layer_sizes={",".join(map(str, sizes))} takes {needed / 2**30:,.0f} '
+      f'GiB to train and there are {there / 2**30:,.0f}: give smaller layers.'
+    )
+
+
+def check_rate(rate: float, dtype: str) -> None:
+  """Refuses a learning rate that is 0 or infinite in the dtype.
+
+  Raises:
+    UserError: naming the rate and the bounds.
+  """
+  bounds = np.finfo(dtype)
+  if not float(bounds.tiny) <= rate <= float(bounds.max):
+    raise UserError(
+      f'the learning rate {rate:g} is no {dtype} number above 0: give one '
+      f'from {bounds.tiny:.2g} to {bounds.max:.2g}.'
+    )
 
 
 def commonest(labels: Any) -> float:
@@ -187,7 +228,9 @@ def commonest(labels: Any) -> float:
   return np.bincount(labels).max() / len(labels) if len(labels) else 0.0
 
 
-def batch_size(value: int | str, problem: Problem) -> int:
+def batch_size(
+  value: int | str, problem: Problem, flag: str = 'batch_size'
+) -> int:
   """Examples an update: the number itself, or all of them for 'full'.
 
   Raises:
@@ -198,7 +241,7 @@ def batch_size(value: int | str, problem: Problem) -> int:
     return examples
   if int(value) > examples:
     raise UserError(
-      f'--batch_size={value} is larger than the {examples} training '
-      f'examples: give at most that, or --batch_size={flags.FULL}.'
+      f'--{flag}={value} is larger than the {examples} training '
+      f'examples: give at most that, or --{flag}={flags.FULL}.'
     )
   return int(value)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+import jax
+
 from experiments import start
 from gd_jax.types import UserError
 from gd_jax.world import checkpoint
@@ -76,6 +78,10 @@ def hold(
   rundir.write_status(run, 'RUNNING')
   try:
     outcome = work(Session(run, config, context))
+  except BrokenPipeError:
+    reason = 'stdout was closed, go on with --resume'
+    rundir.write_status(run, 'INTERRUPTED', reason)
+    raise
   except BaseException as error:
     say_failed(run, error)
     raise
@@ -107,7 +113,7 @@ def restore(session: Session, template: Any) -> Restored:
   """The newest sound checkpoint, or the template; rows.jsonl is cut to it."""
   found = checkpoint.newest(
     session.run.path,
-    template,
+    without_keys(template),
     session.config,
     may_differ=[f'flags.{flag}' for flag in WHERE],
   )
@@ -119,7 +125,26 @@ def restore(session: Session, template: Any) -> Restored:
   rundir.cut_rows(session.run, found.rows_size)
   rows = rundir.read_rows(session.run.path)
   session.context.say(f'going on from checkpoint {found.step}')
-  return Restored(found.state, found.step, rows, found.extra)
+  state = jax.tree.map(
+    lambda leaf, value: (
+      jax.random.wrap_key_data(value) if is_key(leaf) else value
+    ),
+    template,
+    found.state,
+  )
+  return Restored(state, found.step, rows, found.extra)
+
+
+def is_key(leaf: Any) -> bool:
+  """Whether a leaf is a typed PRNG key, as some optimizers keep one."""
+  return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def without_keys(state: Any) -> Any:
+  """The state with the numbers of its PRNG keys in their place."""
+  return jax.tree.map(
+    lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, state
+  )
 
 
 def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -137,7 +162,7 @@ def save(
   checkpoint.save(
     session.run.path,
     step=step,
-    state=state,
+    state=without_keys(state),
     config=session.config,
     extra=extra,
   )

@@ -68,12 +68,15 @@ def beside(
     lambda params: train.evaluate(problem.scores_of, params, problem.test)
   )
   for start, epoch in zip(starts, epochs, strict=True):
+    sides.reverse()  # A B, B A, ...: neither is always the first
     for side in sides:
       state = train.start(start, side.optimizer)
       (state, _), span = clock.timed(side.program, state, epoch)
       side.params.append(state.params)
       side.accuracy.append(float(score(state.params).accuracy))
       side.seconds.append(clock.seconds(span))
+  if len(starts) % 2:
+    sides.reverse()
   updates = epochs[0].weights.shape[0]
   return {
     'entry': one.name,

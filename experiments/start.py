@@ -1,7 +1,7 @@
 """How every script begins: flags, devices, precision, run directory, signals.
 
     if __name__ == '__main__':
-      start.run(main, doc=__doc__, flags=FLAGS)
+      start.run(main, doc=__doc__, own=FLAGS)
 
 `main(context)` returns the exit code. Codes: 0 done, 1 bad flags, 2 an error
 that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
@@ -30,6 +30,7 @@ from gd_jax.types import UserError
 from gd_jax.world import machine
 from gd_jax.world import versions
 
+HELP = {'--help', '-h', '-help', '--helpfull', '--helpshort'}
 DONE, BAD_FLAGS, MENDABLE, DIVERGED = 0, 1, 2, 3
 
 
@@ -58,17 +59,20 @@ def run(
   started = time.perf_counter()
   experiment = os.path.splitext(os.path.basename(sys.argv[0]))[0]
   groups = flags.in_groups(own, f'Flags of {experiment}')
-  if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(sys.argv[1:]):
-    print(flags.help_text(doc or '', groups))
-    sys.exit(DONE)
   try:
+    if HELP & set(sys.argv[1:]):
+      print(flags.help_text(doc or '', groups), flush=True)
+      sys.exit(DONE)
     arguments = flags.parse(sys.argv, own)
+    flags.refuse_empty(own)
     if arguments and not positionals:
       raise absl_flags.Error(
         f'{arguments[0]!r} is not a flag: write --name=value, see --help.'
       )
   except absl_flags.Error as error:
     leave(f'{experiment}: {error}', BAD_FLAGS)
+  except OSError as error:
+    nobody_listens(error)
   values = flags.resolved(own)
   stop, signals = threading.Event(), []
   listen(stop, signals)
@@ -92,11 +96,20 @@ def run(
     code = main(context)
   except UserError as error:
     leave(f'{experiment}: {error}', MENDABLE)
-  except BrokenPipeError:
-    # Whoever read our lines went away; nothing more can be said.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(MENDABLE)
+  except OSError as error:
+    nobody_listens(error)
   sys.exit(code)
+
+
+def nobody_listens(error: OSError) -> NoReturn:
+  """Ends where a line could not be written: a closed pipe, a full disk."""
+  # What Python still holds for stdout at its exit goes nowhere.
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  leave(
+    f'stdout cannot be written ({error.strerror}): give it a reader or a disk '
+    'with room; a run that had begun goes on with --resume.',
+    MENDABLE,
+  )
 
 
 def warn(sentence: str) -> None:
@@ -152,8 +165,9 @@ def prepare(values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
   jax.config.update('jax_num_cpu_devices', machine.cores())
   try:
     devices = jax.local_devices()
-  except RuntimeError as error:
-    cause = str(error).splitlines()[0]
+  except (RuntimeError, AssertionError) as error:
+    # JAX asserts where it was built without that platform at all.
+    cause = (str(error).splitlines() or ['no such backend'])[0]
     raise UserError(
       f'JAX finds no {platform or "device"} ({cause}): install its JAX with '
       f'`make compare EXTRA={"tpu" if platform == "tpu" else "cuda"}`, or use '

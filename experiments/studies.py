@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 from experiments import problem as problems
 from experiments import progress
@@ -18,6 +19,7 @@ from gd_jax.judge import results
 from gd_jax.judge import study
 from gd_jax.types import UserError
 from gd_jax.world import files
+from gd_jax.world import rundir
 
 # Rows that are known already, by (phase, entry, rates, seeds) of their unit.
 Known = dict[tuple, list[dict[str, Any]]]
@@ -27,6 +29,7 @@ def declare(
   values: Mapping[str, Any],
   named: Sequence[entries.Entry],
   problem: problems.Problem,
+  dtype: str,
 ) -> study.Protocol:
   """The protocol of the flags.
 
@@ -35,12 +38,10 @@ def declare(
   """
   texts = [entry.text for entry in named]
   twice = [text for text in texts if texts.count(text) > 1]
-  if twice or not texts:
+  if twice:
     raise UserError(
       f'--optimizers names {twice[0]} twice: name every entry once (one of '
       'them is entered twice anyway, as the null pair).'
-      if twice
-      else '--optimizers names nothing: name an entry, such as sgd.'
     )
   if not problems.size_of(problem.validation):
     raise UserError(
@@ -56,12 +57,23 @@ def declare(
   tuning, report, null = study.split_seeds(
     values['seed'], values['tuning_seeds'], values['report_seeds']
   )
+  contestants = study.contestants(
+    [(e.text, e.implementation, e.centre, e.centre_source) for e in named],
+    [problems.batch_size(size, problem, 'batch_sizes') for size in sizes],
+    values['init'],
+  )
+  names = [one.name for one in contestants]
+  again = [name for name in names if names.count(name) > 1]
+  if again:
+    raise UserError(
+      f'{again[0]} would be entered twice: name every size in --batch_sizes '
+      'and every start in --init once.'
+    )
+  for one in contestants:
+    for end in study.ends_of_grid(one.centre, values['rates']):
+      problems.check_rate(end, dtype)
   return study.Protocol(
-    contestants=study.contestants(
-      [(e.text, e.implementation, e.centre, e.centre_source) for e in named],
-      [problems.batch_size(size, problem) for size in sizes],
-      values['init'],
-    ),
+    contestants=contestants,
     rates=values['rates'],
     tuning_seeds=tuning,
     report_seeds=report,
@@ -95,21 +107,48 @@ def key_of(unit: Mapping[str, Any]) -> tuple:
   )
 
 
-def train_all(
+class Plan(NamedTuple):
+  """What a study knows before it trains: units that need no training."""
+
+  known: Known
+  programs: dict[tuple, dict[str, Any]]  # records, by the key of their unit
+  recorded: int  # units that this run directory holds already
+
+
+def prepare(
   kept: session.Session,
   arena: tournament.Arena,
   protocol: study.Protocol,
   before: tuple[list[dict[str, Any]], list[dict[str, Any]]],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-  """Every unit of the study, trained or taken over: (rows, programs).
+) -> Plan:
+  """Finds what is known, and starts compiling what will be needed.
 
   `before` holds the rows and programs of a finished study that this one
   extends; what this run recorded before it was interrupted is taken over too.
   """
-  _, done, recorded, extra = session.restore(kept, ())
+  _, recorded, rows, extra = session.restore(kept, ())
   mine = extra.get('programs', [])
-  known = known_rows(*before) | known_rows(recorded, mine)
-  records_of = {key_of(program): program for program in before[1] + mine}
+  known = known_rows(*before) | known_rows(rows, mine)
+  units = study.tuning_units(protocol)
+  # Whatever rates are chosen, the programs of the report have these shapes.
+  guess = [
+    study.Unit('report', one, (one.centre,), tuple(protocol.report_seeds))
+    for one in protocol.contestants
+  ]
+  missing = [unit for unit in units if study.key_of(unit) not in known]
+  tournament.compile_ahead(arena, missing + guess if missing else guess)
+  return Plan(
+    known, {key_of(program): program for program in before[1] + mine}, recorded
+  )
+
+
+def train_all(
+  kept: session.Session,
+  arena: tournament.Arena,
+  protocol: study.Protocol,
+  plan: Plan,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+  """Every unit of the study, trained or taken over: (rows, programs)."""
   rows, programs = [], []
   problem = next(iter(arena.problems.values()))
   whole = progress.whole_work(protocol, problems.size_of(problem.train))
@@ -117,26 +156,25 @@ def train_all(
 
   def train(units: Sequence[study.Unit]) -> None:
     nonlocal trained
-    missing = [unit for unit in units if study.key_of(unit) not in known]
-    tournament.compile_ahead(arena, missing)
+    missing = [unit for unit in units if study.key_of(unit) not in plan.known]
+    # Nothing is timed while something else compiles.
+    tournament.compile_now(arena, missing)
     for unit in units:
       key = study.key_of(unit)
-      if key in known:
-        unit_rows, program = known[key], records_of[key]
+      if key in plan.known:
+        unit_rows, program = plan.known[key], plan.programs[key]
       else:
         unit_rows, program = tournament.run_unit(arena, unit)
       rows.extend(unit_rows)
       programs.append(program)
       trained += program['lanes'] * program['updates']
-      if len(programs) > done:
+      if len(programs) > plan.recorded:
         session.record(kept, unit_rows)
         session.save(kept, len(programs), (), {'programs': programs})
-      if key not in known:
+      if key not in plan.known:
         start.warn(progress.line(program, trained, whole, began))
 
   train(study.tuning_units(protocol))
-  # Whatever rates are chosen, the programs of the report are these.
-  tournament.compile_ahead(arena, study.report_units(protocol, rows))
   for widened in range(study.WIDENINGS):
     train(study.widening_units(protocol, rows, widened))
   train(study.report_units(protocol, rows))
@@ -178,6 +216,28 @@ def score(
   return {**inputs, **answers, 'checklist': [list(check) for check in checks]}
 
 
+def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
+  """The rows of a finished study, all of them.
+
+  Raises:
+    UserError: rows are missing, or no rows of a study.
+  """
+  rows = rundir.read_rows(run)
+  try:
+    wanted = sum(program['rows'] for program in study_there['programs'])
+    whole = all(
+      {'phase', 'entry', 'seed', 'step'} <= row.keys() for row in rows
+    )
+  except (KeyError, TypeError):
+    wanted, whole = -1, False
+  if len(rows) != wanted or not whole:
+    raise UserError(
+      f'{files.shown(run)}/rows.jsonl does not hold the {max(wanted, 0)} rows '
+      f'that its study.json counts but {len(rows)}: bring back a copy of both.'
+    )
+  return rows
+
+
 def stored(run: str) -> dict[str, Any]:
   """What study.json of a finished study holds.
 
@@ -186,7 +246,14 @@ def stored(run: str) -> dict[str, Any]:
   """
   file = pathlib.Path(run) / 'study.json'
   found = files.parsed(files.read_file(file))
-  if not isinstance(found, dict) or 'protocol' not in found:
+  try:
+    study.protocol_from(found['protocol'])
+    complete = {'programs', 'certificates', 'side_by_side', 'images'} <= set(
+      found
+    )
+  except (KeyError, TypeError, IndexError):
+    complete = False
+  if not complete:
     raise UserError(
       f'{files.shown(file)} is no study: expected the JSON that compare '
       'writes when a study is finished.'

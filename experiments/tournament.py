@@ -170,6 +170,15 @@ def compile_ahead(arena: Arena, units: Sequence[study.Unit]) -> None:
     )
 
 
+def compile_now(arena: Arena, units: Sequence[study.Unit]) -> None:
+  """Waits until all that the units need is compiled."""
+  compile_ahead(arena, units)
+  for unit in units:
+    one = unit.contestant
+    shape = shape_of(arena, unit)
+    arena.compiled(one.optimizer, one.batch_size, one.init, shape).result()
+
+
 def run_unit(
   arena: Arena, unit: study.Unit
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:

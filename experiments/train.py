@@ -85,11 +85,13 @@ def main(context: start.Context) -> int:
   values = dict(context.values)
   entry = entries.parse(values['optimizer'])
   values['learning_rate'] = values['learning_rate'] or entry.centre
-  optimizer = entries.build(
-    entry, values['learning_rate'], schedules.parse(values['schedule'])
-  )
+  schedule = schedules.parse(values['schedule'])
+  problems.check_rate(values['learning_rate'], context.dtype)
   problem = problems.single(values, context.dtype)
   values['batch_size'] = problems.batch_size(values['batch_size'], problem)
+  shape = jax.eval_shape(problem.init, jax.random.key(0))
+  entries.check(entry, shape, schedule)
+  optimizer = entries.build(entry, values['learning_rate'], schedule)
   title = f'{problem.words}; {entry.text} at {values["learning_rate"]:g}'
 
   def work(kept: session.Session) -> session.Outcome:
@@ -102,7 +104,7 @@ def main(context: start.Context) -> int:
       context.say(
         f'{100 * rows[-1]["test_accuracy"]:.2f} % of the '
         f'{problems.size_of(problem.test):,} test images are read right after '
-        f'{rows[-1]["epoch"]} epochs, {rows[-1]["step"]:,} updates; '
+        f'{rows[-1]["epoch"]} epoch(s), {rows[-1]["step"]:,} updates; '
         f'wrote {kept.run.path}'
       )
     return outcome

@@ -1,8 +1,10 @@
 """Finding a factory by its name, and whether it takes what it will be given."""
 
+import contextlib
 import importlib
 import inspect
 import re
+import sys
 from typing import Any
 
 from gd_jax.descent import specs
@@ -47,7 +49,9 @@ def find(spelled: str) -> tuple[str, str, Any]:
 
 def _import(module: str, spelled: str) -> Any:
   try:
-    return importlib.import_module(module)
+    # What a module prints when it is imported is no line of ours.
+    with contextlib.redirect_stdout(sys.stderr):
+      return importlib.import_module(module)
   except (Exception, SystemExit) as error:
     raise UserError(
       f'The optimizer {specs.quoted(spelled)} cannot be imported, {module}'

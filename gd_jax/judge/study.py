@@ -134,6 +134,15 @@ def grid(centre: float, rates: int) -> tuple[float, ...]:
   return tuple(step_of(centre, k - rates // 2) for k in range(rates))
 
 
+def ends_of_grid(centre: float, rates: int) -> tuple[float, float]:
+  """The smallest and the largest rate that tuning can come to."""
+  more = WIDENINGS * WIDEN_BY
+  return (
+    step_of(centre, -(rates // 2) - more),
+    step_of(centre, rates - 1 - rates // 2 + more),
+  )
+
+
 def step_of(centre: float, half_decades: int) -> float:
   """Centre 10^(half_decades / 2), rounded to be read and typed again."""
   return float(f'{centre * 10 ** (half_decades / 2):.6g}')

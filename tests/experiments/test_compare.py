@@ -1,6 +1,7 @@
 """The tournament as users run it: a study, its words, and its second life."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,34 @@ def test_extending_trains_nothing_twice(finished):
     code=2,
   )
   assert 'something new' in again.stderr
+
+
+def test_an_extension_is_of_the_same_study_or_refused(tmp_path, finished):
+  workdir, _ = finished
+  base = [f'--extend={workdir}/two', '--optimizers=momentum']
+  for flag, word in (
+    ('--precision=float64', '--precision=float32'),
+    ('--epochs=3', '--epochs'),
+    ('--seed=0', '--seed'),
+  ):
+    found = compare(tmp_path, 'other', *base, flag, code=2)
+    assert word in found.stderr
+    assert found.stderr.count('\n') == 1
+  assert not (tmp_path / 'other').exists()
+
+
+def test_rows_that_are_not_all_there_are_refused(tmp_path, finished):
+  workdir, _ = finished
+  broken = tmp_path / 'two'
+  shutil.copytree(workdir / 'two', broken)
+  lines = (broken / 'rows.jsonl').read_bytes().splitlines(keepends=True)
+  (broken / 'rows.jsonl').write_bytes(b''.join(lines[:-3]))
+  found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
+  assert 'rows.jsonl' in found.stderr
+  assert 'Traceback' not in found.stderr
+  (broken / 'study.json').write_text('{"protocol": {}}')
+  found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
+  assert 'study.json' in found.stderr
 
 
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])

@@ -49,6 +49,9 @@ def refused(found, code, *words):
     (['--epochs=-1'], ['--epochs=-1', 'from 1']),
     (['--cost=mse'], ['--cost=mse', 'quadratic|cross_entropy']),
     (['--seed'], ['seed']),
+    (['--workdir='], ['--workdir', 'empty']),
+    (['--name='], ['--name', 'empty']),
+    (['--json=maybe'], ['json', 'true or false']),
   ],
 )
 def test_bad_flags_are_one_sentence_and_code_1(
@@ -98,6 +101,14 @@ def test_a_script_says_so_from_a_shell():
     (['--workdir=/dev/null/x'], ['/dev/null']),
     (['--validation_size=5000'], ['5000']),
     (['--platform=tpu'], ['tpu', '--platform=cpu']),
+    (['--platform=gpu'], ['gpu', '--platform=cpu']),
+    (["--optimizer=adam+b1='x'"], ['adam']),
+    (
+      ['--optimizer=optax:polyak_sgd', '--schedule=cosine+steps=100'],
+      ['polyak_sgd', 'schedule'],
+    ),
+    (['--learning_rate=1e300'], ['1e+300', 'float32']),
+    (['--layer_sizes=64,999999999,10'], ['GiB', 'smaller']),
     (['--resume'], ['--resume', '--name']),
   ],
 )
@@ -115,17 +126,40 @@ def test_what_the_user_can_mend_is_one_sentence_and_code_2(
   [
     (['--optimizers=sgd,adm'], ['adm', 'adam']),
     (['--optimizers=sgd,sgd'], ['sgd', 'twice']),
-    (['--optimizers='], ['--optimizers', 'nothing']),
     (['--optimizers=optax:lbfgs'], ['lbfgs', 'function']),
     (['--validation_size=0'], ['--validation_size']),
     (['--metric=updates_to_target'], ['--target']),
-    (['--batch_sizes=10,5000'], ['5000', '1197']),
+    (['--batch_sizes=10,5000'], ['--batch_sizes=5000', '1197']),
+    (['--batch_sizes=1197,full'], ['sgd m=1197', 'twice']),
+    (['--init=normal,normal'], ['twice']),
+    (['--init='], ['--init']),
+    (['--optimizers=sgd@1e37'], ['float32']),
+    (['--extend=/nowhere'], ['/nowhere']),
   ],
 )
 def test_what_cannot_be_a_study_is_one_sentence(tmp_path, arguments, words):
   found = run('compare', *arguments, f'--workdir={tmp_path}')
   refused(found, 2, *words)
   assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['--json', '--epochs=3']])
+def test_a_reader_that_goes_away_gets_no_traceback(tmp_path, arguments):
+  command = [sys.executable, '-m', 'experiments.train', *arguments]
+  with subprocess.Popen(
+    [*command, f'--workdir={tmp_path}'],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  ) as writer:
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.close()
+    said = writer.stderr.read()
+  assert writer.returncode == 2
+  assert 'Traceback' not in said
+  assert 'stdout' in said.splitlines()[-1]
 
 
 def test_an_altered_mnist_file_is_refused(tmp_path):

@@ -100,6 +100,12 @@ def test_divergence_is_said_with_its_update_and_code_3(tmp_path):
   assert found.stderr.count('\n') == 1
 
 
+def test_an_optimizer_that_keeps_a_key_is_saved_and_goes_on(tmp_path):
+  arguments = ['--optimizer=optax:noisy_sgd+key=3', '--epochs=2']
+  train(tmp_path, 'noisy', *arguments)
+  assert len(rows_of(tmp_path, 'noisy')) == 2
+
+
 @pytest.mark.parametrize(
   'number', [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
 )
