@@ -106,14 +106,27 @@ def test_an_optimizer_that_keeps_a_key_is_saved_and_goes_on(tmp_path):
   assert len(rows_of(tmp_path, 'noisy')) == 2
 
 
+SHORT = ['--batch_size=3', '--layer_sizes=64,200,10', '--epochs=60']
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('unbroken')
+  train(workdir, 'whole', *SHORT)
+  return workdir
+
+
 @pytest.mark.parametrize(
-  'number', [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
+  'number',
+  [
+    signal.SIGKILL,
+    signal.SIGTERM,
+    pytest.param(signal.SIGINT, marks=pytest.mark.claims),
+  ],
 )
-def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, number):
-  short = ['--batch_size=3', '--layer_sizes=64,200,10', '--epochs=60']
-  train(tmp_path, 'whole', *short)
+def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, unbroken, number):
   process = subprocess.Popen(
-    command(tmp_path, 'part', *short),
+    command(tmp_path, 'part', *SHORT),
     cwd=ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
@@ -131,12 +144,15 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, number):
     assert process.returncode == 128 + number
     assert status_of(tmp_path, 'part')['status'] == 'INTERRUPTED'
     assert said.count('\n') == 1
-  train(tmp_path, 'part', '--resume', *short)
-  assert rows_of(tmp_path, 'part') == rows_of(tmp_path, 'whole')
-  assert last_arrays(tmp_path, 'part') == last_arrays(tmp_path, 'whole')
-  again = train(tmp_path, 'part', '--resume', *short)
+  train(tmp_path, 'part', '--resume', *SHORT)
+  assert rows_of(tmp_path, 'part') == rows_of(unbroken, 'whole')
+  assert last_arrays(tmp_path, 'part') == last_arrays(unbroken, 'whole')
+
+
+def test_resuming_what_is_finished_or_another_run_is_said(unbroken):
+  again = train(unbroken, 'whole', '--resume', *SHORT)
   assert 'finished already' in again.stdout
-  other = train(tmp_path, 'part', '--resume', *short, '--seed=1', code=2)
+  other = train(unbroken, 'whole', '--resume', *SHORT, '--seed=1', code=2)
   assert 'seed' in other.stderr
 
 
