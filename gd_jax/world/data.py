@@ -178,6 +178,11 @@ def _digits() -> Splits:
 
 
 def _own(path: Path) -> Splits:
+  if not path.exists():
+    raise UserError(
+      f'{files.shown(path)} cannot be used: there is no such file, expected '
+      f'an .npz file with {", ".join(_KEYS)}; mend the path.'
+    )
   try:
     # A file may say anything of itself, and zipfile and NumPy raise errors of
     # all sorts on it; nothing in it is unpickled.
@@ -188,6 +193,9 @@ def _own(path: Path) -> Splits:
       found = ', '.join(missing)
   except Exception as error:
     arrays, found = {}, ' '.join(f'{error} ({type(error).__name__})'.split())
+    if 'pickle' in found:  # NumPy would have the user load it unsafely
+      pickled = 'Object arrays, which only pickle could read'
+      found = pickled if 'Object' in found else 'no arrays'
   if not arrays:
     raise UserError(
       f'{files.shown(path)} cannot be used: expected an .npz file with plain '

@@ -206,6 +206,19 @@ def test_a_python_without_our_packages_is_told_which_one_to_use():
   refused(found, 1, 'has no absl', '.venv/bin/python')
 
 
+def test_a_file_that_is_not_there_or_no_archive_is_said_plainly(tmp_path):
+  text = tmp_path / 'text.npz'
+  text.write_text('these are no arrays')
+  for file, word in (
+    (tmp_path / 'gone.npz', 'no such file'),
+    (text, 'no arrays'),
+  ):
+    found = run('train', f'--dataset={file}', f'--workdir={tmp_path}/runs')
+    refused(found, 2, file.name, word)
+    assert 'allow_pickle' not in found.stderr
+    assert 'Errno' not in found.stderr
+
+
 def test_one_own_data_from_a_file(tmp_path):
   rng = np.random.default_rng(0)
   x = rng.integers(0, 256, (90, 3, 3), dtype=np.uint8)
