@@ -7,6 +7,7 @@ dealt to the devices of a mesh; inside a device they train one after another on
 a CPU, and side by side on an accelerator. Lanes never communicate.
 """
 
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -135,7 +136,6 @@ def programs(
     def epoch(fleet, rate, order, examples):
       def one(block):
         fleet, rates, mine = block
-        gathered = batches.gather(examples, mine)
 
         def lane(state, rate):
           step = train.make_step(
@@ -144,7 +144,7 @@ def programs(
             gradients=gradients,
             reduction=reduction,
           )
-          return run(step, state, gathered)
+          return run(step, state, examples, mine)
 
         return jax.vmap(lane)(fleet, rates)
 
@@ -154,7 +154,7 @@ def programs(
 
   return Programs(
     launch=_sharded(mesh, launch, 'each', 'each'),
-    epoch=over_lanes(_run_lane),
+    epoch=over_lanes(functools.partial(_run_lane, on_cpu=_on_cpu(mesh))),
     watched_epoch=over_lanes(_run_watched),
   )
 
@@ -178,9 +178,13 @@ def evaluator(
 
 def _over_blocks(mesh, one, blocks):
   # A CPU's cache holds one block; an accelerator wants all of them at once.
-  if mesh.devices.flat[0].platform == 'cpu':
+  if _on_cpu(mesh):
     return jax.lax.map(one, blocks)
   return jax.vmap(one)(blocks)
+
+
+def _on_cpu(mesh):
+  return mesh.devices.flat[0].platform == 'cpu'
 
 
 def _sharded(mesh, function, *kinds):
@@ -201,19 +205,27 @@ def _sharded(mesh, function, *kinds):
   )
 
 
-def _run_lane(step, lane, gathered):
+def _run_lane(step, lane, examples, order, *, on_cpu):
   """An epoch of one lane, which stays where it was once it has failed."""
-  state, metrics = train.run_batches(step, lane.state, gathered)
+  steps, m = order.index.shape
+  row = sum(leaf.nbytes // len(leaf) for leaf in jax.tree.leaves(examples))
+  state, metrics = train.run_epoch(
+    step,
+    lane.state,
+    examples,
+    order,
+    together=batches.together(steps, m * row) if on_cpu else None,
+  )
   alive = lane.alive & train.finite(state, metrics.cost)
   state = jax.tree.map(
     lambda new, old: jnp.where(lane.alive, new, old), state, lane.state
   )
-  updates = lane.updates + lane.alive * gathered.weights.shape[0]
-  return Fleet(state, alive, updates), metrics
+  return Fleet(state, alive, lane.updates + lane.alive * steps), metrics
 
 
-def _run_watched(step, lane, gathered):
+def _run_watched(step, lane, examples, order):
   """The same epoch, frozen before the first update that is not finite."""
+  gathered = batches.gather(examples, order)
   state, updates = train.run_watched(step, lane.state, gathered)
   return Fleet(state, lane.alive, lane.updates + updates)
 

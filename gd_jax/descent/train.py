@@ -183,10 +183,29 @@ def run_watched(
 
 
 def run_epoch(
-  step: Step, state: State, examples: Examples, order: batches.Order
+  step: Step,
+  state: State,
+  examples: Examples,
+  order: batches.Order,
+  *,
+  together: int | None = None,
 ) -> tuple[State, Metrics]:
-  """Trains once through `order`: one gather, then one scan over the updates."""
-  return run_batches(step, state, batches.gather(examples, order))
+  """Trains once through `order`: gathers, and scans over the updates.
+
+  `together` divides the number of updates and is how many have their rows
+  gathered at once; None gathers the whole epoch. The numbers are the same.
+  """
+  if together is None:
+    return run_batches(step, state, batches.gather(examples, order))
+
+  def body(state, part):
+    return run_batches(step, state, batches.gather(examples, part))
+
+  parts = jax.tree.map(
+    lambda leaf: leaf.reshape(-1, together, *leaf.shape[1:]), order
+  )
+  state, metrics = jax.lax.scan(body, state, parts)
+  return state, jax.tree.map(lambda sums: jnp.sum(sums, axis=0), metrics)
 
 
 def evaluate(scores_of: ScoresOf, params: Any, examples: Examples) -> Any:

@@ -55,6 +55,20 @@ def test_batch_descent_is_one_step_in_whole_chunks():
   assert order.weights.sum() == 2500
 
 
+@pytest.mark.parametrize(
+  ('steps', 'bytes_a_step', 'expected'),
+  [
+    (5000, 7840, 50),
+    (120, 640, 120),
+    (7, 2**18, 1),
+    (8, 2**18, 2),
+    (3, 2**30, 1),
+  ],
+)
+def test_rows_gathered_together_divide_the_epoch(steps, bytes_a_step, expected):
+  assert batches.together(steps, bytes_a_step) == expected
+
+
 def test_gather_takes_rows_in_their_dtype_on_host_and_device():
   rng = np.random.default_rng(0)
   images = Images(

@@ -336,6 +336,23 @@ def test_float32_stays_float32_with_x64_at_hand():
   assert_near(state.params, double.params, 1e-3)
 
 
+@pytest.mark.parametrize('together', [1, 2, 6])
+def test_rows_gathered_in_parts_train_the_same_bits(together):
+  state = train.start(params('float32'), optimizers.adam(0.1))
+  step = train.make_step(COST_OF, optimizers.adam(0.1))
+  order = batches.epoch_order(0, 0, 57, 10)
+  run = jax.jit(functools.partial(train.run_epoch, step, together=together))
+  whole = jax.jit(functools.partial(train.run_epoch, step))
+  state_, metrics_ = run(state, images(57), order)
+  expected, metrics = whole(state, images(57), order)
+  for ours, theirs in zip(
+    jax.tree.leaves(state_), jax.tree.leaves(expected), strict=True
+  ):
+    np.testing.assert_array_equal(ours, theirs)
+  assert metrics_.examples == metrics.examples == 57
+  np.testing.assert_allclose(metrics_.cost, metrics.cost, rtol=1e-6)
+
+
 def test_the_step_is_traced_once_an_epoch():
   traces = []
 
