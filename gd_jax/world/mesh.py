@@ -8,6 +8,7 @@ every process decides alike. Of one process alone, all of this is the identity.
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -182,7 +183,7 @@ def _collect(mine: np.ndarray) -> np.ndarray:
     parts = jax.make_array_from_process_local_data(apart, mine[None], shape)
     return np.asarray(tell(parts).addressable_data(0))
   except (ValueError, RuntimeError) as error:
-    cause = (str(error).splitlines() or [type(error).__name__])[0]
+    cause = re.sub(r'\[external.*?\] ', '', str(error).partition('\n')[0])
     raise UserError(
       f'another process of this run has ended ({cause}): see what it said, and '
       'start all of them again with --resume.'

@@ -1,0 +1,185 @@
+"""Two processes on real sockets: the same bits, and no one waits for the dead."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gd_jax.world import checkpoint
+from gd_jax.world import rundir
+
+ROOT = Path(__file__).parents[2]
+STUDY = ('--optimizers=sgd', '--rates=2', '--tuning_seeds=1', '--epochs=150')
+# (process, signal) -> what the other one says of it.
+FAULTS = {
+  (0, signal.SIGKILL): '(process 0|another process of this run) has ended',
+  (1, signal.SIGKILL): 'another process of this run has ended',
+  (0, signal.SIGSTOP): 'process 0 has ended or does not answer',
+  (1, signal.SIGSTOP): 'process 1 has ended or does not answer',
+}
+
+
+def free_port():
+  with socket.socket() as listening:
+    listening.bind(('127.0.0.1', 0))
+    return listening.getsockname()[1]
+
+
+def start(workdir, name, cores, *arguments):
+  """One process on some cores, each of which is one device."""
+  said = workdir / f'{name}-{"".join(map(str, cores))}'
+  with open(f'{said}.out', 'w') as out, open(f'{said}.err', 'w') as err:
+    return subprocess.Popen(
+      [
+        sys.executable,
+        '-m',
+        'experiments.compare',
+        f'--workdir={workdir}',
+        f'--name={name}',
+        *STUDY,
+        '--report_seeds=3',
+        *arguments,
+      ],
+      cwd=ROOT,
+      preexec_fn=lambda: os.sched_setaffinity(0, cores),
+      stdout=out,
+      stderr=err,
+    )
+
+
+def two(workdir, name, *arguments):
+  """Two processes of one device each."""
+  there = f'--coordinator=127.0.0.1:{free_port()}'
+  return [
+    start(
+      workdir,
+      name,
+      [process],
+      there,
+      '--num_processes=2',
+      f'--process_id={process}',
+      *arguments,
+    )
+    for process in (0, 1)
+  ]
+
+
+def said_by(workdir, name, process, stream='err'):
+  return (workdir / f'{name}-{process}.{stream}').read_text()
+
+
+def wait_for_rows(workdir, name, processes):
+  """Until the first unit of the study stands on the disk."""
+  rows = workdir / name / 'rows.jsonl'
+  while not (rows.exists() and rows.stat().st_size):
+    assert processes[0].poll() is None, said_by(workdir, name, 0)
+    time.sleep(0.02)
+
+
+@pytest.fixture(scope='module')
+def faults(tmp_path_factory):
+  """A fault a study, all at once, and a signal: what became of the others."""
+  workdir = tmp_path_factory.mktemp('faults')
+  pairs = {fault: two(workdir, name_of(fault)) for fault in FAULTS}
+  polite = two(workdir, 'polite')
+  struck = {}
+  for fault, processes in pairs.items():
+    wait_for_rows(workdir, name_of(fault), processes)
+    processes[fault[0]].send_signal(fault[1])
+    struck[fault] = time.monotonic()
+  wait_for_rows(workdir, 'polite', polite)
+  polite[1].send_signal(signal.SIGTERM)
+  codes = {}
+  for fault, processes in pairs.items():
+    left = struck[fault] + 30 - time.monotonic()
+    codes[fault] = processes[1 - fault[0]].wait(max(left, 0.1))
+    seconds = time.monotonic() - struck[fault]
+    os.system(f'echo {name_of(fault)} {seconds:.1f} >> /tmp/w/sev/noticed')
+    processes[fault[0]].kill()
+    processes[fault[0]].wait()
+  return workdir, codes, [process.wait(60) for process in polite]
+
+
+def name_of(fault):
+  return f'{fault[1].name}-{fault[0]}'
+
+
+@pytest.mark.parametrize('fault', FAULTS, ids=name_of)
+def test_a_process_that_dies_or_stops_ends_the_other(faults, fault):
+  workdir, codes, _ = faults
+  name = name_of(fault)
+  assert codes[fault] == 2
+  *lines, last = said_by(workdir, name, 1 - fault[0]).splitlines()
+  assert re.match(f'compare: {FAULTS[fault]}', last)
+  assert '--resume' in last
+  # Nothing but progress came before it, in process 0.
+  assert all(line.startswith('tuning') for line in lines), lines
+  run = workdir / name
+  assert rundir.read_status(run).status in ('KILLED', 'FAILED')
+  config = rundir.read_config(run)
+  found = checkpoint.newest(run, (), config)
+  assert found is not None
+  assert not found.skipped
+  known = sum(program['rows'] for program in found.extra['programs'])
+  assert len(rundir.read_rows(run)) == known > 0
+
+
+def test_a_signal_at_one_stops_both_at_the_same_epoch(faults):
+  workdir, _, polite = faults
+  assert polite == [143, 143]
+  assert rundir.read_status(workdir / 'polite').status == 'INTERRUPTED'
+  assert said_by(workdir, 'polite', 1) == ''
+
+
+def test_two_processes_resume_to_the_bits_of_one_with_two_devices(faults):
+  workdir, _, _ = faults
+  name = name_of((0, signal.SIGSTOP))
+  before = (workdir / name / 'rows.jsonl').read_bytes()
+  alone = start(workdir, 'alone', [0, 1])
+  both = two(workdir, name, '--resume', '--json')
+  assert [process.wait(120) for process in (alone, *both)] == [0, 0, 0]
+  rows = (workdir / name / 'rows.jsonl').read_bytes()
+  assert rows.startswith(before)
+  assert rows == (workdir / 'alone' / 'rows.jsonl').read_bytes()
+  told = [said_by(workdir, name, process, 'out') for process in (0, 1)]
+  assert [told[0].encode(), told[1]] == [rows[len(before) :], '']
+  studies = [
+    json.loads((workdir / run / 'study.json').read_text())
+    for run in (name, 'alone')
+  ]
+  assert studies[0]['sentence'] == studies[1]['sentence']
+  for mine, theirs in zip(
+    *(study['programs'] for study in studies), strict=True
+  ):
+    assert mine['orders'] == theirs['orders']
+    assert mine['lane_block'] == theirs['lane_block']
+  machine = rundir.read_config(workdir / name)['machine']
+  assert machine['devices'] == len(machine['processes']) == 2
+
+
+def test_processes_that_were_not_started_alike_refuse(tmp_path):
+  there = f'--coordinator=localhost:{free_port()}'
+  both = [
+    start(
+      tmp_path,
+      'unlike',
+      [process],
+      there,
+      '--num_processes=2',
+      f'--process_id={process}',
+      f'--seed={process}',
+    )
+    for process in (0, 1)
+  ]
+  assert [process.wait(60) for process in both] == [2, 2]
+  for process in (0, 1):
+    (line,) = said_by(tmp_path, 'unlike', process).splitlines()
+    assert 'flags.seed: 0 there, 1 now' in line
+  assert not (tmp_path / 'unlike').exists()
