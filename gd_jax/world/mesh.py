@@ -176,7 +176,10 @@ def _meeting() -> tuple[jax.sharding.NamedSharding, Callable[..., jax.Array]]:
 
 
 def _collect(mine: np.ndarray) -> np.ndarray:
-  """[bytes] uint8 of this process -> [processes, bytes] of all of them."""
+  """[bytes] uint8 of this process -> [processes, bytes] of all of them.
+
+  On CPUs gloo waits for half an hour; JAX's heartbeats find the dead sooner.
+  """
   apart, tell = _meeting()
   shape = (jax.process_count(), *mine.shape)
   try:
@@ -185,6 +188,6 @@ def _collect(mine: np.ndarray) -> np.ndarray:
   except (ValueError, RuntimeError) as error:
     cause = re.sub(r'\[external.*?\] ', '', str(error).partition('\n')[0])
     raise UserError(
-      f'another process of this run has ended ({cause}): see what it said, and '
-      'start all of them again with --resume.'
+      f'another process of this run has ended or is far behind ({cause}): see '
+      'what it said, and start all of them again with --resume.'
     ) from error

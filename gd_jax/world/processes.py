@@ -48,10 +48,13 @@ def join(
   sentence, from a thread of C++, when another process has gone.
 
   Raises:
-    UserError: for an address that is none, and where there is no cluster.
+    UserError: for an address that is none, a port that is taken, and where
+      there is no cluster.
   """
   if coordinator is not None:
-    _check_address(coordinator)
+    port = _port(coordinator)
+    if process_id == 0:
+      _check_free(port)
   where = coordinator or 'the coordinator that the cluster names'
   _take_abort(_own_output(), where, leave)
   # It would take SIGTERM, which is ours to hear.
@@ -74,9 +77,8 @@ def join(
         '--process_id=I instead.'
       ) from error
     raise UserError(
-      f'process {process_id} cannot serve {coordinator} ({error}): give a port '
-      'that is free on this machine, the same to all, and each its own '
-      '--process_id.'
+      f'process {process_id} cannot meet others at {coordinator} ({error}): '
+      'give all of them the same free port, and each its own --process_id.'
     ) from error
 
 
@@ -91,7 +93,7 @@ def finish() -> None:
     jax.distributed.shutdown()
 
 
-def _check_address(text: str) -> None:
+def _port(text: str) -> int:
   host, _, port = text.rpartition(':')
   if not host or not port.isdecimal() or not 0 < int(port) < 65536:
     raise UserError(
@@ -104,6 +106,20 @@ def _check_address(text: str) -> None:
     raise UserError(
       f'--coordinator={text} names a host that is not known here '
       f'({error.strerror}): give the address of the machine of process 0.'
+    ) from error
+  return int(port)
+
+
+def _check_free(port: int) -> None:
+  family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+  try:
+    # jaxlib 0.10.1 may crash where it finds the port taken.
+    socket.create_server(('', port), family=family).close()
+  except OSError as error:
+    raise UserError(
+      f'port {port} is taken on this machine ({error.strerror}): give all '
+      'processes another in --coordinator=HOST:PORT, and each its own '
+      '--process_id.'
     ) from error
 
 
