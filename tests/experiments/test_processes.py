@@ -1,7 +1,6 @@
 """Two processes over real sockets: the same bits, and nobody waits for long."""
 
 import json
-import re
 import signal
 import socket
 import subprocess
@@ -15,12 +14,13 @@ from gd_jax.world import checkpoint
 from gd_jax.world import rundir
 
 ROOT = Path(__file__).parents[2]
-STUDY = ('--optimizers=sgd', '--rates=2', '--tuning_seeds=1', '--epochs=100')
-# (process, signal) -> what the other one says of it.
-FAULTS = {
-  (0, signal.SIGSTOP): 'process 0 has ended or does not answer',
-  (1, signal.SIGKILL): 'another process of this run has ended',
+STUDY = ('--optimizers=sgd', '--rates=2', '--tuning_seeds=1', '--epochs=40')
+# Name of a study: who is struck by what, and what the other one says of it.
+STRUCK = {
+  'halted': (0, signal.SIGSTOP, 'process 0 has ended or does not answer'),
+  'killed': (1, signal.SIGKILL, 'another process of this run has ended'),
 }
+POLITE = {'polite': (1, signal.SIGTERM, '')}
 STARTED = []
 
 
@@ -83,46 +83,41 @@ def said_by(workdir, name, process, stream='err'):
   return (workdir / f'{name}-{process}.{stream}').read_text()
 
 
-def wait_for_unit(workdir, name, processes):
-  """Until the first unit of the study stands on the disk."""
-  while not (workdir / name / 'checkpoint' / '1.json').exists():
-    assert processes[0].poll() is None, said_by(workdir, name, 0)
-    time.sleep(0.02)
-
-
 @pytest.fixture(scope='module')
-def faults(tmp_path_factory):
-  """A fault a study, all at once, and a signal: what became of the others."""
-  workdir = tmp_path_factory.mktemp('faults')
-  pairs = {fault: two(workdir, name_of(fault)) for fault in FAULTS}
-  polite = two(workdir, 'polite')
-  struck = {}
-  for fault, processes in pairs.items():
-    wait_for_unit(workdir, name_of(fault), processes)
-    processes[fault[0]].send_signal(fault[1])
-    struck[fault] = time.monotonic()
-  wait_for_unit(workdir, 'polite', polite)
-  polite[1].send_signal(signal.SIGTERM)
+def struck(tmp_path_factory):
+  """Studies at once, each struck after its first unit: (folder, exit codes)."""
+  workdir = tmp_path_factory.mktemp('struck')
+  strikes = STRUCK | POLITE
+  pairs = {name: two(workdir, name) for name in strikes}
+  whole = dict(pairs)
+  since = {}
+  while whole:
+    time.sleep(0.02)
+    for name in list(whole):
+      if (workdir / name / 'checkpoint' / '1.json').exists():
+        process, number, _ = strikes[name]
+        whole.pop(name)[process].send_signal(number)
+        since[name] = time.monotonic()
+      else:
+        assert whole[name][0].poll() is None, said_by(workdir, name, 0)
   codes = {}
-  for fault, processes in pairs.items():
-    left = struck[fault] + 30 - time.monotonic()
-    codes[fault] = processes[1 - fault[0]].wait(max(left, 0.1))
-    processes[fault[0]].kill()
-    processes[fault[0]].wait()
-  return workdir, codes, [process.wait(60) for process in polite]
+  for name, pair in pairs.items():
+    process, number, _ = strikes[name]
+    left = since[name] + 30 - time.monotonic()
+    codes[name] = [pair[1 - process].wait(max(left, 0.1))]
+    if number == signal.SIGSTOP:
+      pair[process].kill()
+    codes[name].append(pair[process].wait(30))
+  return workdir, codes
 
 
-def name_of(fault):
-  return f'{fault[1].name}-{fault[0]}'
-
-
-@pytest.mark.parametrize('fault', FAULTS, ids=name_of)
-def test_a_process_that_dies_or_stops_ends_the_other(faults, fault):
-  workdir, codes, _ = faults
-  name = name_of(fault)
-  assert codes[fault] == 2
-  *lines, last = said_by(workdir, name, 1 - fault[0]).splitlines()
-  assert re.match(f'compare: {FAULTS[fault]}', last)
+@pytest.mark.parametrize('name', STRUCK)
+def test_a_process_that_dies_or_stops_ends_the_other(struck, name):
+  workdir, codes = struck
+  process, _, words = STRUCK[name]
+  assert codes[name] == [2, -signal.SIGKILL]
+  *lines, last = said_by(workdir, name, 1 - process).splitlines()
+  assert last.startswith(f'compare: {words}')
   assert '--resume' in last
   # Nothing but progress came before it, in process 0.
   assert all(line.startswith('tuning') for line in lines), lines
@@ -136,16 +131,16 @@ def test_a_process_that_dies_or_stops_ends_the_other(faults, fault):
   assert len(rundir.read_rows(run)) >= known > 0
 
 
-def test_a_signal_at_one_stops_both_at_the_same_epoch(faults):
-  workdir, _, polite = faults
-  assert polite == [143, 143]
+def test_a_signal_at_one_stops_both_at_the_same_epoch(struck):
+  workdir, codes = struck
+  assert codes['polite'] == [143, 143]
   assert rundir.read_status(workdir / 'polite').status == 'INTERRUPTED'
   assert said_by(workdir, 'polite', 1) == ''
 
 
-def test_two_processes_resume_to_the_bits_of_one_with_two_devices(faults):
-  workdir, _, _ = faults
-  name = name_of((0, signal.SIGSTOP))
+def test_they_resume_to_the_bits_of_one_with_two_devices(struck):
+  workdir, _ = struck
+  name = 'halted'
   alone = start(workdir, 'alone', [0, 1])
   both = two(workdir, name, '--resume', '--json')
   assert [process.wait(120) for process in (alone, *both)] == [0, 0, 0]
