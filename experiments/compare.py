@@ -136,23 +136,33 @@ FLAGS = (
   flags.GRADIENTS,
   flags.PRECISION,
   flags.PLATFORM,
+  *flags.SEVERAL,
   flags.WORKDIR,
   flags.NAME,
   flags.RESUME,
   flags.JSON,
 )
 
+ALONE = ('rescore', 'certify', 'pairs')
+
 
 def main(context: start.Context) -> int:
   """Trains a study, or scores, certifies or extends what there is."""
   values = dict(context.values)
+  session.agree(context)
+  alone = next((name for name in ALONE if values[name]), None)
+  if alone is not None and jax.process_count() > 1:
+    raise UserError(
+      f'--{alone} trains nothing: start it once, without --distributed or '
+      '--coordinator.'
+    )
   if values['rescore'] is not None:
     return rescore(values['rescore'])
   if values['certify'] or values['pairs'] is not None:
     return certify(context, values['pairs'])
   before = ([], [])
   if values['extend'] is not None:
-    values, before = extended(context)
+    values, before = mesh.from_first(lambda: extended(context))
   values['optimizers'] = values['optimizers'] or SIX
   named = [entries.parse(text) for text in specs.split(values['optimizers'])]
   schedule = schedules.parse(values['schedule'])
@@ -173,14 +183,16 @@ def main(context: start.Context) -> int:
       values,
       dtype=context.dtype,
       schedule=schedule,
-      stopping=context.stop.is_set,
+      share=mesh.share(context.signals),
     )
     plan = studies.prepare(kept, arena, protocol, before)
-    certified = studies.certificates_of(protocol)
+    certified = studies.certificates_of(protocol) if context.first else []
     try:
       rows, programs = studies.train_all(kept, arena, protocol, plan)
     except tournament.InterruptedStudyError:
       return session.interrupted(context)
+    if not context.first:
+      return session.Outcome(start.DONE, '')
     inputs = {
       'problem': problem.words,
       'images': problems.size_of(problem.test),

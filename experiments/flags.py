@@ -260,6 +260,26 @@ NAME = flags.DEFINE_string(
 JSON = flags.DEFINE_bool(
   'json', False, 'Print the rows as JSON lines on stdout, words on stderr.'
 )
+DISTRIBUTED = flags.DEFINE_bool(
+  'distributed',
+  False,
+  'This is one of several processes, on one machine or many, which JAX finds '
+  'through Slurm, Open MPI, GKE or Cloud TPU. Lanes are dealt to the devices '
+  'of all of them; process 0 writes.',
+)
+COORDINATOR = flags.DEFINE_string(
+  'coordinator',
+  None,
+  'HOST:PORT where process 0 runs and all meet: several processes without a '
+  'cluster. Needs --num_processes and --process_id.',
+)
+NUM_PROCESSES = whole(
+  'num_processes', None, 'How many processes meet there.', least=1
+)
+PROCESS_ID = whole(
+  'process_id', None, 'Which of them this one is, from 0; give each its own.'
+)
+SEVERAL = (DISTRIBUTED, COORDINATOR, NUM_PROCESSES, PROCESS_ID)
 
 GROUPS = {
   'Data': (DATASET, DATA_DIR, MANUAL_DIR, VALIDATION_SIZE),
@@ -274,6 +294,7 @@ GROUPS = {
     SEED,
   ),
   'Device': (PLATFORM, PRECISION),
+  'Several processes': SEVERAL,
   'Run directory': (WORKDIR, NAME, RESUME, CHECKPOINT_EVERY, JSON),
 }
 
@@ -334,6 +355,11 @@ def parse(argv: list[str], holders: Iterable[flags.FlagHolder]) -> list[str]:
   for name in given:
     if given.count(name) > 1:
       raise flags.Error(f'--{name} is given twice: give it once.')
+    if name not in names and name in {holder.name for holder in SEVERAL}:
+      raise flags.Error(
+        f'--{name} has no meaning here: only compare works in several '
+        'processes, every other script uses the devices of one.'
+      )
     if name not in names and not name[:1].isdigit():
       near = difflib.get_close_matches(name, names, 1)
       mend = f'did you mean --{near[0]}?' if near else 'see --help.'
@@ -358,6 +384,32 @@ def refuse_empty(holders: Iterable[flags.FlagHolder]) -> None:
       raise flags.Error(
         f'--{holder.name}= is empty: give it a value or leave it out.'
       )
+
+
+def check_several(values: dict) -> None:
+  """Refuses flags of several processes that do not fit one another.
+
+  Raises:
+    flags.Error: naming them.
+  """
+  names = [holder.name for holder in SEVERAL[1:]]
+  missing = [name for name in names if values.get(name) is None]
+  if values.get('distributed') and len(missing) < len(names):
+    raise flags.Error(
+      '--distributed lets JAX find the processes: leave out --'
+      f'{next(name for name in names if name not in missing)}, or '
+      '--distributed.'
+    )
+  if missing and len(missing) < len(names):
+    raise flags.Error(
+      f'--{missing[0]} is missing: --coordinator=HOST:PORT --num_processes=N '
+      '--process_id=I belong together.'
+    )
+  if not missing and values['process_id'] >= values['num_processes']:
+    raise flags.Error(
+      f'--process_id={values["process_id"]} is none of '
+      f'--num_processes={values["num_processes"]} processes: they count from 0.'
+    )
 
 
 def resolved(holders: Iterable[flags.FlagHolder]) -> dict:

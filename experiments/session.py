@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from typing import NamedTuple
 
 import jax
 
+from experiments import flags
 from experiments import start
 from gd_jax.types import UserError
 from gd_jax.world import checkpoint
 from gd_jax.world import files
 from gd_jax.world import machine
+from gd_jax.world import mesh
 from gd_jax.world import rundir
 
 # Flags that say where and how to look, and change no number of a run.
@@ -27,6 +30,7 @@ WHERE = (
   'checkpoint_every',
   'data_dir',
   'manual_dir',
+  *(holder.name for holder in flags.SEVERAL),
 )
 
 
@@ -45,6 +49,22 @@ class Session(NamedTuple):
   context: start.Context
 
 
+def agree(context: start.Context) -> None:
+  """Refuses several processes that were not started alike.
+
+  Raises:
+    UserError: with the flags and versions that differ.
+  """
+  shape = machine.machine_shape(context.devices)
+  flags_here = context.values.items()
+  mesh.agree(
+    {
+      'flags': {key: value for key, value in flags_here if key not in WHERE},
+      'machine': {key: shape[key] for key in machine.SOFTWARE},
+    }
+  )
+
+
 def hold(
   context: start.Context,
   values: Mapping[str, Any],
@@ -53,7 +73,8 @@ def hold(
 ) -> int:
   """Opens the run directory, works in it, and leaves a status; the exit code.
 
-  A run that is COMPLETED already is left as it is.
+  A run that is COMPLETED already is left as it is. Of several processes only
+  the first opens it, and the others need not see where it lies.
   """
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   name = values['name'] or f'{context.experiment}-{now}'
@@ -63,18 +84,25 @@ def hold(
     'experiment': context.experiment,
     'flags': {key: values[key] for key in sorted(values)},
     'data': fingerprint,
-    'machine': machine.machine_shape(context.devices),
+    'machine': machine.together(
+      mesh.everyone(machine.machine_shape(context.devices))
+    ),
   }
-  run = rundir.open_run(
-    values['workdir'],
-    name,
-    config,
-    resume=values['resume'],
-    may_differ=[f'flags.{flag}' for flag in WHERE],
-  )
-  if run.found is not None and run.found.status == 'COMPLETED':
+  mesh.agree({'data': fingerprint})
+  run = rundir.Run(pathlib.Path(values['workdir']) / name, -1, None)
+  if context.first:
+    run = rundir.open_run(
+      values['workdir'],
+      name,
+      config,
+      resume=values['resume'],
+      may_differ=[f'flags.{flag}' for flag in WHERE],
+    )
+  if mesh.from_first(lambda: run.found and run.found.status) == 'COMPLETED':
     context.say(f'{run.path} is finished already: nothing is left to do.')
     return start.DONE
+  if not context.first:
+    return work(Session(run, config, context)).code
   rundir.write_status(run, 'RUNNING')
   try:
     outcome = work(Session(run, config, context))

@@ -7,6 +7,7 @@
 that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +30,7 @@ from absl import flags as absl_flags
 from experiments import flags
 from gd_jax.types import UserError
 from gd_jax.world import machine
+from gd_jax.world import processes
 from gd_jax.world import versions
 
 HELP = {'--help', '-h', '-help', '--helpfull', '--helpshort'}
@@ -40,7 +43,8 @@ class Context(NamedTuple):
   experiment: str
   values: dict[str, Any]  # every flag that it honours, as given or by default
   dtype: str  # of parameters and arithmetic
-  devices: Sequence[Any]
+  devices: Sequence[Any]  # of this process
+  first: bool  # this process writes; False in all but one of several
   arguments: list[str]  # positionals
   stop: threading.Event  # set by the first SIGINT or SIGTERM
   signals: list[int]  # those received
@@ -65,6 +69,8 @@ def run(
       sys.exit(DONE)
     arguments = flags.parse(sys.argv, own)
     flags.refuse_empty(own)
+    values = flags.resolved(own)
+    flags.check_several(values)
     if arguments and not positionals:
       raise absl_flags.Error(
         f'{arguments[0]!r} is not a flag: write --name=value, see --help.'
@@ -73,32 +79,40 @@ def run(
     leave(f'{experiment}: {error}', BAD_FLAGS)
   except OSError as error:
     nobody_listens(error)
-  values = flags.resolved(own)
   stop, signals = threading.Event(), []
   listen(stop, signals)
-  # What a program will read stands alone on stdout.
-  read = values.get('json') or values.get('rescore')
-  stream = sys.stderr if read else sys.stdout
   try:
+    join(values, experiment)
     dtype, devices = prepare(values)
+    # What a program will read stands alone on stdout.
+    read = values.get('json') or values.get('rescore')
+    stream = sys.stderr if read else sys.stdout
+    first = jax.process_index() == 0
     context = Context(
       experiment=experiment,
       values=values,
       dtype=dtype,
       devices=devices,
+      first=first,
       arguments=arguments,
       stop=stop,
       signals=signals,
-      say=lambda line: print(line, file=stream, flush=True),
+      say=lambda line: print(line, file=stream, flush=True) if first else None,
       started=started,
     )
     context.say(device_line(devices, values))
     code = main(context)
+    processes.finish()
   except UserError as error:
     leave(f'{experiment}: {error}', MENDABLE)
   except OSError as error:
     nobody_listens(error)
-  sys.exit(code)
+  except Exception:
+    if not processes.joined():
+      raise
+    traceback.print_exc()
+    depart(BAD_FLAGS)
+  depart(code)
 
 
 def nobody_listens(error: OSError) -> NoReturn:
@@ -120,7 +134,41 @@ def warn(sentence: str) -> None:
 def leave(sentence: str, code: int) -> NoReturn:
   """Says why on stderr, in one line, and exits."""
   warn(sentence)
+  depart(code)
+
+
+def depart(code: int) -> NoReturn:
+  """Exits; from several processes, without JAX's wait for the others."""
+  if processes.joined():
+    sys.stdout.flush()
+    with contextlib.suppress(RuntimeError):  # there is no such platform
+      if jax.process_index() == 0:
+        # The others end when it does, and may have something to say first.
+        time.sleep(1)
+    os._exit(code)
   sys.exit(code)
+
+
+def join(values: dict[str, Any], experiment: str) -> None:
+  """Meets the other processes, where the flags speak of several.
+
+  Raises:
+    UserError: where they cannot meet.
+  """
+
+  def gone(sentence: str) -> NoReturn:
+    # Not by print: the main thread may hold what print needs.
+    line = f'{experiment}: {sentence}\n'.encode('ascii', 'backslashreplace')
+    os.write(sys.stderr.fileno(), line)
+    os._exit(MENDABLE)
+
+  if values.get('distributed') or values.get('coordinator'):
+    processes.join(
+      values['coordinator'],
+      values['num_processes'],
+      values['process_id'],
+      leave=gone,
+    )
 
 
 def listen(stop: threading.Event, signals: list[int]) -> None:
@@ -180,8 +228,11 @@ def prepare(values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
 def device_line(devices: Sequence[Any], values: dict[str, Any]) -> str:
   """Device, count, precision and JAX's version; and a GPU that lies idle."""
   kind = devices[0].device_kind
+  count = str(len(devices))
+  if jax.process_count() > 1:
+    count = f'{jax.device_count()} (in {jax.process_count()} processes)'
   line = (
-    f'{len(devices)} x {kind}, {values.get("precision") or "float32"}, '
+    f'{count} x {kind}, {values.get("precision") or "float32"}, '
     f'JAX {jax.__version__}'
   )
   on_cpu = devices[0].platform == 'cpu'

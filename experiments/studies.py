@@ -19,6 +19,7 @@ from gd_jax.judge import results
 from gd_jax.judge import study
 from gd_jax.types import UserError
 from gd_jax.world import files
+from gd_jax.world import mesh
 from gd_jax.world import rundir
 
 # Rows that are known already, by (phase, entry, rates, seeds) of their unit.
@@ -126,7 +127,7 @@ def prepare(
   `before` holds the rows and programs of a finished study that this one
   extends; what this run recorded before it was interrupted is taken over too.
   """
-  _, recorded, rows, extra = session.restore(kept, ())
+  recorded, rows, extra = mesh.from_first(lambda: session.restore(kept, ())[1:])
   mine = extra.get('programs', [])
   known = known_rows(*before) | known_rows(rows, mine)
   units = study.tuning_units(protocol)
@@ -168,6 +169,8 @@ def train_all(
       rows.extend(unit_rows)
       programs.append(program)
       trained += program['lanes'] * program['updates']
+      if not kept.context.first:
+        continue
       if len(programs) > plan.recorded:
         session.record(kept, unit_rows)
         session.save(kept, len(programs), (), {'programs': programs})

@@ -22,6 +22,7 @@ from gd_jax.model import costs
 from gd_jax.types import Schedule
 from gd_jax.world import clock
 from gd_jax.world import machine
+from gd_jax.world import mesh as meshes
 
 # What an accelerator may hold of gathered examples at once.
 WAVE_BYTES = 8 * 2**30
@@ -43,7 +44,7 @@ class Arena(NamedTuple):
   reduction: str
   schedule: Schedule | None
   lane_block: int | None  # None chooses
-  stopping: Callable[[], bool]
+  share: meshes.Share
   programs_of: Callable[[str], lanes.Programs]  # of an entry
   # (entry, batch size, kind of start, shape of a wave) -> compiled
   compiled: Callable[[str, int, str, tuple[int, int]], futures.Future]
@@ -65,7 +66,7 @@ def arena(
   *,
   dtype: str,
   schedule: Schedule | None,
-  stopping: Callable[[], bool],
+  share: meshes.Share,
 ) -> Arena:
   """Puts the examples on every device and makes ready to compile."""
   problem = next(iter(made.values()))
@@ -95,12 +96,13 @@ def arena(
   @functools.cache
   def compiled(text: str, m: int, init: str, shape: tuple[int, int]):
     order = batches.epoch_order(0, 0, problems.size_of(problem.train), m)
+    rates = share.mine(np.zeros(shape, dtype))
     return pool.submit(
       compile_programs,
       programs_of(text),
-      np.zeros(shape, dtype),
-      stack([start_of(init)(0)] * shape[0]),
-      stack([order] * shape[0]),
+      rates,
+      stack([start_of(init)(0)] * len(rates)),
+      stack([order] * len(rates)),
       splits[0],
     )
 
@@ -114,7 +116,7 @@ def arena(
     reduction=values['reduction'],
     schedule=schedule,
     lane_block=values['lane_block'],
-    stopping=stopping,
+    share=share,
     programs_of=programs_of,
     compiled=compiled,
     evaluate=lanes.evaluator(problem.scores_of, mesh),
@@ -148,10 +150,10 @@ def stack(parts: Sequence[Any]) -> Any:
 def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
   """(blocks, lanes a block) of the waves that the unit trains in."""
   width = arena.lane_block or lanes.widest(
-    len(unit.rates), len(unit.seeds), arena.mesh.size
+    len(unit.rates), len(unit.seeds), arena.share.devices
   )
   width = min(width, len(unit.rates))
-  devices = arena.mesh.size
+  devices = arena.share.devices
   if arena.mesh.devices.flat[0].platform == 'cpu':
     return devices, width
   problem = arena.problems[unit.contestant.init]
@@ -213,24 +215,27 @@ def run_unit(
   keys = [(w, e) for w in range(len(parts)) for e in range(arena.epochs)]
   seconds, rows, fleet = 0.0, [], None
   for (wave, epoch), order in batches.made_ahead(order_of, keys):
-    if arena.stopping():
+    if arena.share.stopping():
       raise InterruptedStudyError
     part = parts[wave]
+    mine = lanes.Lanes(*arena.share.mine(tuple(part)))
     if epoch == 0:
-      seeds = [unit.seeds[place] for place in part.seed]
+      seeds = [unit.seeds[place] for place in mine.seed]
       start = stack([arena.starts[one.init](seed) for seed in seeds])
-      fleet = made.launch(part.rate, moved(start, unit.start_factor))
+      fleet = made.launch(mine.rate, moved(start, unit.start_factor))
+    order = arena.share.mine(order)
     (fleet, metrics), span = clock.timed(
-      lanes.run_epoch, made, fleet, part.rate, order, arena.splits[0]
+      lanes.run_epoch, made, fleet, mine.rate, order, arena.splits[0]
     )
     seconds += clock.seconds(span)
     last = epoch + 1 == arena.epochs
     params = fleet.state.params
-    validation = jax.device_get(arena.evaluate(params, arena.splits[1]))
+    validation = arena.evaluate(params, arena.splits[1])
     test = None
     if last and unit.phase != 'tuning':
-      test = jax.device_get(arena.evaluate(params, arena.splits[2]))
-    rows += rows_of(unit, part, epoch, fleet, metrics, validation, test)
+      test = arena.evaluate(params, arena.splits[2])
+    ended = fleet._replace(state=()), metrics, validation, test
+    rows += rows_of(unit, part, epoch, *arena.share.gather(ended))
     if last:
       mark_saturated(rows[-part.real.sum() :], problem)
   rows.sort(key=lambda row: (row['seed'], row['learning_rate'], row['epoch']))
@@ -244,7 +249,7 @@ def run_unit(
     'lanes': len(unit.rates) * len(unit.seeds),
     'updates': arena.epochs * batches.steps_of(n, m),
     'lane_block': width,
-    'devices': arena.mesh.size,
+    'devices': arena.share.devices,
     'orders': digest.hexdigest(),
     'seconds': seconds,
     'compile_seconds': compile_seconds,

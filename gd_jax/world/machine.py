@@ -2,11 +2,21 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
 _PACKAGES = ('jax', 'jaxlib', 'numpy', 'optax')
+# What several processes have to have in common.
+SOFTWARE = (
+  'python',
+  *_PACKAGES,
+  'xla_flags',
+  'libtpu_flags',
+  'platform',
+  'device_kind',
+)
 
 
 def machine_shape(devices: Sequence[Any]) -> dict[str, Any]:
@@ -28,6 +38,18 @@ def machine_shape(devices: Sequence[Any]) -> dict[str, Any]:
     'system': f'{platform.system()} {platform.machine()}',
     'processor': _processor(),
     'cores': cores(),
+  }
+
+
+def together(shapes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+  """The shape of several processes that run the same software, or of one."""
+  if len(shapes) == 1:
+    return dict(shapes[0])
+  own = ('devices', 'system', 'processor', 'cores')
+  return {
+    **shapes[0],
+    'devices': sum(shape['devices'] for shape in shapes),
+    'processes': [{key: shape[key] for key in own} for shape in shapes],
   }
 
 

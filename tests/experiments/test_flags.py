@@ -76,6 +76,31 @@ def assert_refused_here(script, arguments, words, monkeypatch, capsys):
     assert word in said.err
 
 
+@pytest.mark.parametrize(
+  ('script', 'arguments', 'words'),
+  [
+    ('train', ['--distributed'], ['--distributed', 'only compare']),
+    ('train', ['--process_id=0'], ['--process_id', 'only compare']),
+    ('compare', ['--process_id=1'], ['--coordinator', 'missing']),
+    (
+      'compare',
+      ['--coordinator=a:1', '--num_processes=2'],
+      ['--process_id', 'missing'],
+    ),
+    (
+      'compare',
+      ['--coordinator=a:1', '--num_processes=2', '--process_id=2'],
+      ['--process_id=2', '--num_processes=2', 'from 0'],
+    ),
+    ('compare', ['--distributed', '--process_id=0'], ['--distributed']),
+  ],
+)
+def test_flags_of_several_processes_have_their_place(
+  script, arguments, words, monkeypatch, capsys
+):
+  assert_refused_here(script, arguments, words, monkeypatch, capsys)
+
+
 @pytest.mark.parametrize('value', ['nan', 'inf', '0', '-1', 'fast'])
 def test_a_rate_is_a_finite_number_above_zero(value, monkeypatch, capsys):
   arguments, words = [f'--learning_rate={value}'], [value, 'above 0']
