@@ -52,10 +52,14 @@ RATES = flags.whole(
   most=40,
 )
 TUNING_SEEDS = flags.whole(
-  'tuning_seeds', 3, 'Seeds that the rate is chosen on.', least=1
+  'tuning_seeds', 3, 'Seeds that the rate is chosen on.', least=1, most=10_000
 )
 REPORT_SEEDS = flags.whole(
-  'report_seeds', 20, 'Seeds that are judged, none of them tuned on.', least=1
+  'report_seeds',
+  20,
+  'Seeds that are judged, none of them tuned on.',
+  least=1,
+  most=10_000,
 )
 BATCH_SIZES = flags.wholes(
   'batch_sizes',
@@ -186,6 +190,7 @@ def main(context: start.Context) -> int:
       'images': problems.size_of(problem.test),
       'protocol': study.record_of(protocol),
       'programs': programs,
+      'rows_sha256': rundir.rows_sha256(kept.run.path),
       'side_by_side': side_by_side.run(arena, protocol, rows),
       'certificates': certified,
       'seconds': time.perf_counter() - context.started,
@@ -200,7 +205,7 @@ def rescore(run: str) -> int:
   """Prints the tables of a finished study, recomputed from its rows."""
   stored = studies.stored(run)
   scored = studies.score(stored, studies.stored_rows(run, stored))
-  print(tables.everything(scored), end='')
+  print(start.harmless(tables.everything(scored)), end='', flush=True)
   return start.DONE
 
 

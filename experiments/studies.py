@@ -220,7 +220,7 @@ def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
   """The rows of a finished study, all of them.
 
   Raises:
-    UserError: rows are missing, or no rows of a study.
+    UserError: rows are missing or altered, or no rows of a study.
   """
   rows = rundir.read_rows(run)
   try:
@@ -235,6 +235,11 @@ def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
       f'{files.shown(run)}/rows.jsonl does not hold the {max(wanted, 0)} rows '
       f'that its study.json counts but {len(rows)}: bring back a copy of both.'
     )
+  if rundir.rows_sha256(run) != study_there['rows_sha256']:
+    raise UserError(
+      f'{files.shown(run)}/rows.jsonl is not as its study.json knows it (its '
+      'SHA-256 is another): bring back a copy of both.'
+    )
   return rows
 
 
@@ -248,9 +253,13 @@ def stored(run: str) -> dict[str, Any]:
   found = files.parsed(files.read_file(file))
   try:
     study.protocol_from(found['protocol'])
-    complete = {'programs', 'certificates', 'side_by_side', 'images'} <= set(
-      found
-    )
+    complete = set(found) >= {
+      'programs',
+      'certificates',
+      'side_by_side',
+      'images',
+      'rows_sha256',
+    }
   except (KeyError, TypeError, IndexError):
     complete = False
   if not complete:
