@@ -188,7 +188,7 @@ def plan_of(values: dict, surface: surfaces.Surface, dtype: str) -> plans.Plan:
   Raises:
     UserError: for a start that is none, and noise below 0.
   """
-  if not 0 <= values['noise'] <= np.finfo(dtype).max:
+  if not 0 <= values['noise'] <= float(np.finfo(dtype).max):
     raise UserError(
       f'--noise={values["noise"]:g} is a standard deviation: give 0 or more, '
       f'a number of {dtype}.'

@@ -335,12 +335,9 @@ def parse(argv: list[str], holders: Iterable[flags.FlagHolder]) -> list[str]:
       name = argument.lstrip('-').split('=', 1)[0].replace('-', '_')
       boolean = name.removeprefix('no')
       given.append(boolean if name not in names and boolean in names else name)
-      wants = (
-        name in names and '=' not in argument and not flags.FLAGS[name].boolean
-      )
-      if (
-        wants and after.lstrip('-').split('=')[0] in names and after[:1] == '-'
-      ):
+      wants = name in names and not flags.FLAGS[name].boolean
+      # absl would take the next flag for the value; -0.5 is one.
+      if wants and '=' not in argument and re.match('--|-[A-Za-z]', after):
         raise flags.Error(
           f'--{name} has no value but is followed by {after}: give it one, '
           f'or write --{name}={after} if that is meant.'
@@ -358,7 +355,6 @@ def parse(argv: list[str], holders: Iterable[flags.FlagHolder]) -> list[str]:
     text = str(error).removeprefix('flag ').replace('\n', ' ')
     if 'boolean' in text:
       text = f'{text.split(":")[0]}: expected true or false'
-    text = re.sub(r'(\S{60})\S{20,}', r'\1...', text)
     raise flags.Error(text.rstrip('.') + '.') from error
 
 

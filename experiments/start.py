@@ -10,6 +10,7 @@ that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -148,6 +149,7 @@ def warn(sentence: str) -> None:
   """Says something on stderr, in one line; nobody has to listen."""
   with contextlib.suppress(OSError):
     line = files.shown(' '.join(sentence.split()))
+    line = re.sub(r'(\S{300})\S{300,}', r'\1...', line)
     print(line, file=sys.stderr, flush=True)
 
 

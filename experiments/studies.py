@@ -1,5 +1,6 @@
 """A study from its declaration to its answers, unit by unit."""
 
+import math
 import pathlib
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from experiments import progress
 from experiments import session
 from experiments import start
 from experiments import tournament
+from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.judge import certificates
 from gd_jax.judge import records
@@ -68,6 +70,19 @@ def declare(
     raise UserError(
       f'{again[0]} would be entered twice: name every size in --batch_sizes '
       'and every start in --init once.'
+    )
+  steps = [
+    batches.steps_of(problems.size_of(problem.train), one.batch_size)
+    for one in contestants
+  ]
+  if (
+    values['metric'] == records.UPDATES_TO_TARGET
+    and math.lcm(*steps) > min(steps) * values['epochs']
+  ):
+    raise UserError(
+      f'--metric={records.UPDATES_TO_TARGET} needs entries that are evaluated '
+      'after the same numbers of updates at least once, and with these '
+      '--batch_sizes none are: give one batch size, or more --epochs.'
     )
   for one in contestants:
     for end in study.ends_of_grid(one.centre, values['rates']):

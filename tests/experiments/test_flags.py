@@ -52,6 +52,10 @@ def refused(found, code, *words):
     (['--workdir='], ['--workdir', 'empty']),
     (['--name='], ['--name', 'empty']),
     (['--json=maybe'], ['json', 'true or false']),
+    (['--workdir', '--json'], ['--workdir', 'no value', '--json']),
+    (['--seed', '-json'], ['--seed', 'no value']),
+    (['--epochs=' + 5000 * '9'], ['--epochs=999', '...', 'at most']),
+    (['--epochs=\x1b[31m\u202e1'], ['--epochs=\\x1b[31m\\u202e1']),
   ],
 )
 def test_bad_flags_are_one_sentence_and_code_1(
@@ -135,6 +139,10 @@ def test_what_the_user_can_mend_is_one_sentence_and_code_2(
     (['--init='], ['--init']),
     (['--optimizers=sgd@1e37'], ['float32']),
     (['--extend=/nowhere'], ['/nowhere']),
+    (
+      ['--metric=updates_to_target', '--target=0.9', '--batch_sizes=1,full'],
+      ['--metric', 'one batch size'],
+    ),
   ],
 )
 def test_what_cannot_be_a_study_is_one_sentence(tmp_path, arguments, words):

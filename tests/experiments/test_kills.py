@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -126,7 +127,9 @@ def campaign(
         script, arguments, run, moment, pause, number, env
       )
       what = check_struck(run, number, code, what, out, said)
-      print(f'{script} seed {seed}: {moment} + {pause:.3f} s: {what}')
+      sys.stdout.write(
+        f'{script} seed {seed}: {moment} + {pause:.3f} s: {what}\n'
+      )
       if what == 'ended':
         break
       found[what] += 1
@@ -217,7 +220,9 @@ def test_fifty_times(tmp_path, unbroken, script, name, record_property):
   number = signal.Signals[name]
   found = campaign(script, unbroken(script), tmp_path, number, 50, 1)
   record_property('struck', dict(found))
-  print(f'{script}: {found.total()} of 50 by {name} ended identical: {found}')
+  sys.stdout.write(
+    f'{script}: {found.total()} of 50 by {name} ended identical: {found}\n'
+  )
   assert found.total() == 50
   if number == signal.SIGKILL:
     assert found['no run yet'] + found['before the first save'] > 0
