@@ -213,7 +213,11 @@ def certify(context: start.Context, wanted: str | None) -> int:
   """Prints whether optimizers are one another: pairs, or all of ours."""
   if wanted:
     pairs = [entries.parse_pair(text) for text in specs.split(wanted)]
-    found = [certificates.certify_entries(a, b) for a, b in pairs]
+    found = [
+      certificates.certify_entries(a, b)
+      for a, b in pairs
+      if not context.stop.is_set()
+    ]
   else:
     found = certificates.certify_twins()
     if importlib.util.find_spec('torch') is None:
@@ -227,6 +231,9 @@ def certify(context: start.Context, wanted: str | None) -> int:
     context.say(certificates.sentence(certificate))
     if context.values['json']:
       print(json.dumps(files.plain(certificate._asdict())), flush=True)
+  if context.stop.is_set():
+    start.warn('compare: stopped before all pairs were certified.')
+    return 128 + context.signals[0]
   return start.DONE
 
 

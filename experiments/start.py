@@ -103,6 +103,11 @@ def run(
     leave(f'{experiment}: {error}', MENDABLE)
   except OSError as error:
     nobody_listens(error)
+  if not signals:
+    # Python's way out gives signals back their default: one that comes now
+    # would kill what is done already, and lose its exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, signal.SIG_IGN)
   sys.exit(code)
 
 

@@ -90,6 +90,15 @@ def begin(
   )
 
 
+def hear(process: subprocess.Popen, words: str) -> None:
+  """Reads what a living script says until the words stand in a line."""
+  assert process.stdout is not None
+  for line in process.stdout:
+    if words in line:
+      return
+  raise AssertionError(f'{words} was never said: {process.communicate()}')
+
+
 def sentence(found: subprocess.CompletedProcess, code: int, *words: str) -> str:
   """The one sentence of a refusal; it is printable and holds the words."""
   assert found.returncode == code, found.stderr[-2000:]

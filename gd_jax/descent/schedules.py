@@ -138,10 +138,10 @@ def parse(text: str) -> Schedule | None:
 
 def _check(key: str, value: Any, text: str) -> None:
   number = isinstance(value, Number) and not isinstance(value, bool)
-  positive = number and (_LEAST <= value or (value == 0 and key == 'end'))
+  positive = number and (value >= _LEAST or (value == 0 and key == 'end'))
   if not (positive and value <= _MOST):
     raise UserError(
       f'The schedule {specs.quoted(text)} gives {key} the value'
-      f' {specs.quoted(repr(value))}: expected a positive number, '
+      f' {specs.quoted(repr(value))}: expected a positive finite number, '
       f'{_LEAST:g} to {_MOST:g}.'
     )

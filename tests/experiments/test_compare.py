@@ -169,6 +169,15 @@ def test_rows_that_are_not_all_there_are_refused(tmp_path, finished):
   found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
   assert 'rows.jsonl' in found.stderr
   assert 'Traceback' not in found.stderr
+  # One digit of one figure is another.
+  text = (workdir / 'two' / 'rows.jsonl').read_text()
+  place = text.index('"test_cost": 0.') + len('"test_cost": 0.')
+  other = chr(ord(text[place]) ^ 1)
+  (broken / 'rows.jsonl').write_text(text[:place] + other + text[place + 1 :])
+  flags = f'--extend={broken}', '--optimizers=momentum'
+  found = compare(tmp_path, 'unused', *flags, code=2)
+  assert 'SHA-256' in found.stderr
+  assert not (tmp_path / 'unused').exists()
   (broken / 'study.json').write_text('{"protocol": {}}')
   found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
   assert 'study.json' in found.stderr

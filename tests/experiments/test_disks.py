@@ -110,7 +110,8 @@ def test_a_limit_on_file_sizes(tmp_path, whole, script):
   goes_on(script, tmp_path, whole(script))
 
 
-@BOTH
+@pytest.mark.claims
+@pytest.mark.parametrize('script', RUNS)
 def test_a_full_disk(disk, whole, script):
   run, said = broken_off(script, disk, FILL, 'Cannot write', 'free that much')
   assert f'{run}/' in said
@@ -120,7 +121,8 @@ def test_a_full_disk(disk, whole, script):
   goes_on(script, disk, whole(script))
 
 
-@BOTH
+@pytest.mark.claims
+@pytest.mark.parametrize('script', RUNS)
 def test_a_disk_that_turns_read_only(disk, whole, script):
   words = 'Read-only file system', 'make it writable'
   run, _ = broken_off(script, disk, READ_ONLY, f'{disk}/a', *words)
@@ -140,7 +142,8 @@ def test_a_directory_that_is_removed_while_it_is_used(tmp_path, script):
   assert not run.exists()
 
 
-@BOTH
+@pytest.mark.claims
+@pytest.mark.parametrize('script', RUNS)
 def test_a_directory_that_is_made_anew_by_another_run(tmp_path, script):
   other = f"{VANISH}; shutil.copytree(str(path) + '_other', path)"
   shutil.copytree(tmp_path, tmp_path / 'a_other')
@@ -152,7 +155,8 @@ def test_a_directory_that_is_made_anew_by_another_run(tmp_path, script):
   } == dict.fromkeys(('lock', 'config.json', 'rows.jsonl'), b'')
 
 
-@BOTH
+@pytest.mark.claims
+@pytest.mark.parametrize('script', RUNS)
 def test_a_file_where_a_directory_should_be(tmp_path, whole, script):
   (tmp_path / 'file').write_text('mine')
   for workdir, name in ((tmp_path / 'file', 'a'), (tmp_path, 'file')):

@@ -1,5 +1,6 @@
 """Bad input: one sentence, the right code, no traceback, nothing compiled."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from absl import flags as absl_flags
 from experiments import compare
 from experiments import start
 from experiments import train
+from tests import scripts
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,6 +170,21 @@ def test_a_reader_that_goes_away_gets_no_traceback(tmp_path, arguments):
   assert writer.returncode == 2
   assert 'Traceback' not in said
   assert 'stdout' in said.splitlines()[-1]
+
+
+def test_words_that_nobody_hears_go_nowhere(tmp_path):
+  # A closed descriptor would be the next file's, and print falls to stdout.
+  found = scripts.run(
+    'train',
+    *scripts.named(tmp_path, 'a'),
+    '--json',
+    '--epochs=2',
+    before=('sh', '-c', 'exec "$@" 0<&- 2>&-', 'sh'),
+  )
+  printed = [json.loads(line) for line in found.stdout.splitlines()]
+  assert printed == scripts.lines_of(tmp_path / 'a')
+  lock = json.loads((tmp_path / 'a' / 'lock').read_text())
+  assert set(lock) == {'pid', 'host', 'since'}
 
 
 def test_an_altered_mnist_file_is_refused(tmp_path):

@@ -168,19 +168,18 @@ def check_struck(run, number, code, what, out, said):
 def unbroken(tmp_path_factory):
   """Makes a run of a script that nobody disturbs: its end, and its seconds.
 
-  It fills a cache of compiled programs, which a kill cannot tear then: nobody
-  writes to it again.
+  It fills the cache of compiled programs, to which those that are killed do not
+  write: JAX would leave a torn entry there for ever.
   """
   made = {}
 
   def make(script):
     if script not in made:
       folder = tmp_path_factory.mktemp(script)
-      env = {'JAX_COMPILATION_CACHE_DIR': str(folder / 'compiled')}
-      env['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+      env = {'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
       arguments = [*scripts.named(folder, 'whole'), *RUNS[script]]
       began = time.perf_counter()
-      scripts.run(script, *arguments, env=env)
+      scripts.run(script, *arguments)
       seconds = time.perf_counter() - began
       end = scripts.end_of(folder / 'whole')
       made[script] = end, seconds, env
@@ -204,7 +203,9 @@ def test_killed_and_resumed_it_ends_as_if_nothing_was(
   )
 
 
-@pytest.mark.parametrize('script', RUNS)
+@pytest.mark.parametrize(
+  'script', ['train', pytest.param('compare', marks=pytest.mark.claims)]
+)
 def test_stopped_and_resumed_it_ends_as_if_nothing_was(
   tmp_path, unbroken, script
 ):

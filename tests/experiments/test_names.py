@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 
 import numpy as np
 import pytest
@@ -38,11 +37,9 @@ def hostile_file(tmp_path):
 @pytest.mark.parametrize(
   ('script', 'name'),
   [
-    ('train', '<script>'),
     ('train', '--json'),
     ('compare', '../up'),
     ('descend', 'a\nb\x1b[31m'),
-    ('textbook', '$^$'),
   ],
 )
 def test_a_name_is_a_plain_word_or_refused(script, name, tmp_path):
@@ -69,7 +66,9 @@ def pictures_of(run):
   return files
 
 
-@pytest.mark.parametrize('encoding', ['utf-8', 'ascii'])
+@pytest.mark.parametrize(
+  'encoding', ['ascii', pytest.param('utf-8', marks=pytest.mark.claims)]
+)
 def test_train_shows_hostile_names_as_they_are(
   tmp_path, hostile_file, encoding
 ):
@@ -102,6 +101,7 @@ def page_is_harmless(browser, path, *texts):
     assert text in seen
 
 
+@pytest.mark.claims
 def test_compare_shows_hostile_names_as_they_are(
   tmp_path,
   hostile_file,
@@ -127,20 +127,6 @@ def test_compare_shows_hostile_names_as_they_are(
   again = scripts.run('compare', f'--rescore={run}')
   said_harmlessly(again)
   assert '\\x1b[31m\\u202e' in again.stdout
-  # Its rows are those that it was made of, to the bit.
-  rows = (run / 'rows.jsonl').read_bytes()
-  digit = re.search(rb'"test_cost": 0\.(\d)', rows)
-  assert digit is not None
-  place = digit.start(1)
-  (run / 'rows.jsonl').write_bytes(
-    rows[:place] + bytes([rows[place] ^ 1]) + rows[place + 1 :]
-  )
-  for flags in ([f'--rescore={run}'], [f'--extend={run}', '--optimizers=adam']):
-    changed = scripts.run(
-      'compare', f'--workdir={tmp_path}', '--name=b', *flags, code=2
-    )
-    assert 'SHA-256' in changed.stderr.splitlines()[-1]
-  assert not (tmp_path / 'b').exists()
 
 
 @pytest.mark.claims

@@ -1,5 +1,6 @@
 """Any value of any flag is honoured or refused in one sentence."""
 
+import contextlib
 import functools
 import importlib
 import math
@@ -173,32 +174,20 @@ def command_lines(draw, script):
 
 def readings(text):
   """All that an honest script may have understood."""
-  found = [text, text.strip()]
+  parts = text.split(',') if text.strip() else []
+  words = {'true': True, 't': True, '1': True}
+  words |= {'false': False, 'f': False, '0': False}
+  found = [text, text.strip(), parts, [part.strip() for part in parts]]
+  found += [numbers(text), [numbers(part) for part in parts]]
+  return [*found, words.get(text.lower())]
+
+
+def numbers(text):
+  """The text as a number, if it is one."""
   for read in (int, float):
-    for part in (text, text.replace('_', '')):
-      try:
-        found.append(read(part))
-      except ValueError:
-        pass
-  found.append({'true': True, 'false': False, '0': False, '1': True}.get(text))
-  if text.lower() in ('t', 'f', 'true', 'false'):
-    found.append(text.lower().startswith('t'))
-  if True:
-    parts = [] if not text.strip() else text.split(',')
-    found += [parts, [part.strip() for part in parts]]
-    numbers = [readings_of_number(part) for part in parts]
-    found.append(numbers)
-  return found
-
-
-def readings_of_number(text):
-  try:
-    return int(text)
-  except ValueError:
-    try:
-      return float(text)
-    except ValueError:
-      return text.strip()
+    with contextlib.suppress(ValueError):
+      return read(text)
+  return text.strip()
 
 
 @pytest.fixture
