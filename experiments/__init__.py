@@ -2,7 +2,12 @@
 
 import importlib.util
 import pathlib
+import signal
 import sys
+
+if sys.argv[0] == '-m':
+  # Until a script listens (start.listen), Ctrl-C ends it without a traceback.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 _MISSING = [
   name

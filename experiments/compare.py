@@ -52,10 +52,14 @@ RATES = flags.whole(
   most=40,
 )
 TUNING_SEEDS = flags.whole(
-  'tuning_seeds', 3, 'Seeds that the rate is chosen on.', least=1
+  'tuning_seeds', 3, 'Seeds that the rate is chosen on.', least=1, most=10_000
 )
 REPORT_SEEDS = flags.whole(
-  'report_seeds', 20, 'Seeds that are judged, none of them tuned on.', least=1
+  'report_seeds',
+  20,
+  'Seeds that are judged, none of them tuned on.',
+  least=1,
+  most=10_000,
 )
 BATCH_SIZES = flags.wholes(
   'batch_sizes',
@@ -198,6 +202,7 @@ def main(context: start.Context) -> int:
       'images': problems.size_of(problem.test),
       'protocol': study.record_of(protocol),
       'programs': programs,
+      'rows_sha256': rundir.rows_sha256(kept.run.path),
       'side_by_side': side_by_side.run(arena, protocol, rows),
       'certificates': certified,
       'seconds': time.perf_counter() - context.started,
@@ -212,7 +217,7 @@ def rescore(run: str) -> int:
   """Prints the tables of a finished study, recomputed from its rows."""
   stored = studies.stored(run)
   scored = studies.score(stored, studies.stored_rows(run, stored))
-  print(tables.everything(scored), end='')
+  print(start.harmless(tables.everything(scored)), end='', flush=True)
   return start.DONE
 
 
@@ -220,7 +225,11 @@ def certify(context: start.Context, wanted: str | None) -> int:
   """Prints whether optimizers are one another: pairs, or all of ours."""
   if wanted:
     pairs = [entries.parse_pair(text) for text in specs.split(wanted)]
-    found = [certificates.certify_entries(a, b) for a, b in pairs]
+    found = [
+      certificates.certify_entries(a, b)
+      for a, b in pairs
+      if not context.stop.is_set()
+    ]
   else:
     found = certificates.certify_twins()
     if importlib.util.find_spec('torch') is None:
@@ -234,6 +243,9 @@ def certify(context: start.Context, wanted: str | None) -> int:
     context.say(certificates.sentence(certificate))
     if context.values['json']:
       print(json.dumps(files.plain(certificate._asdict())), flush=True)
+  if context.stop.is_set():
+    start.warn('compare: stopped before all pairs were certified.')
+    return 128 + context.signals[0]
   return start.DONE
 
 

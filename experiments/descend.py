@@ -19,11 +19,13 @@ the textbook, -0.9 - 0.03 (-22.8) = -0.216.
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 from absl import flags as absl_flags
 
 from experiments import flags
 from experiments import lessons
 from experiments import plans
+from experiments import problem as problems
 from experiments import scenes
 from experiments import session
 from experiments import start
@@ -78,7 +80,11 @@ ONLINE = absl_flags.DEFINE_bool(
   'surface says. noisy_parabola, saddle and neuron have several examples.',
 )
 SEEDS = flags.whole(
-  'seeds', 1, 'Runs of every lane, which differ in noise and order.', least=1
+  'seeds',
+  1,
+  'Runs of every lane, which differ in noise and order.',
+  least=1,
+  most=plans.MOST_LANES,
 )
 LESSON = absl_flags.DEFINE_enum(
   'lesson',
@@ -141,6 +147,10 @@ def main(context: start.Context) -> int:
     for method in named
   }
 
+  for rate in {rate for some in rates.values() for rate in some}:
+    problems.check_rate(rate, context.dtype)
+  walking.check_size(plan, max(map(len, rates.values())))
+
   def work(kept: session.Session) -> session.Outcome:
     session.restore(kept, ())  # a walk is short: it is walked anew
     context.say(f'{surface.name}: {surface.formula}')
@@ -178,9 +188,10 @@ def plan_of(values: dict, surface: surfaces.Surface, dtype: str) -> plans.Plan:
   Raises:
     UserError: for a start that is none, and noise below 0.
   """
-  if values['noise'] < 0:
+  if not 0 <= values['noise'] <= float(np.finfo(dtype).max):
     raise UserError(
-      f'--noise={values["noise"]:g} is a standard deviation: give 0 or more.'
+      f'--noise={values["noise"]:g} is a standard deviation: give 0 or more, '
+      f'a number of {dtype}.'
     )
   n = len(jax.tree.leaves(surface.examples)[0])
   m = surface.batch_size or n

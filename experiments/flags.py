@@ -6,6 +6,7 @@ text names the unit and what an empty value means.
 
 import difflib
 import math
+import re
 import textwrap
 from collections.abc import Iterable
 
@@ -70,10 +71,13 @@ class _Whole(flags.ArgumentParser):
     text = str(argument).strip()
     if text in self.words:
       return text
-    if not (text.isascii() and text.isdigit()) or int(text) < self.least:
+    if not (text.isascii() and text.isdigit()):
       raise ValueError(f'expected {self.syntactic_help}')
-    if int(text) > self.most:
+    # int() refuses thousands of digits in words of its own.
+    if len(text.lstrip('0')) > len(str(LARGEST)) or int(text) > self.most:
       raise ValueError(f'expected at most {self.most}')
+    if int(text) < self.least:
+      raise ValueError(f'expected {self.syntactic_help}')
     return int(text)
 
 
@@ -345,13 +349,20 @@ def parse(argv: list[str], holders: Iterable[flags.FlagHolder]) -> list[str]:
   """
   names = {holder.name for holder in holders}
   given = []
-  for argument in argv[1:]:
+  for argument, after in zip(argv[1:], [*argv, ''][2:], strict=True):
     if argument == '--':
       break
     if argument.startswith('-') and len(argument) > 1:
       name = argument.lstrip('-').split('=', 1)[0].replace('-', '_')
       boolean = name.removeprefix('no')
       given.append(boolean if name not in names and boolean in names else name)
+      wants = name in names and not flags.FLAGS[name].boolean
+      # absl would take the next flag for the value; -0.5 is one.
+      if wants and '=' not in argument and re.match('--|-[A-Za-z]', after):
+        raise flags.Error(
+          f'--{name} has no value but is followed by {after}: give it one, '
+          f'or write --{name}={after} if that is meant.'
+        )
   for name in given:
     if given.count(name) > 1:
       raise flags.Error(f'--{name} is given twice: give it once.')

@@ -18,13 +18,12 @@ def write(
   rows: Sequence[Mapping[str, Any]],
 ) -> None:
   """Writes study.json, tables.txt, report.html and figures/."""
-  folder = kept.run.path
   written = {
     'study.json': files.json_bytes(scored, 'the study'),
     'tables.txt': tables.everything(scored).encode('ascii'),
     'report.html': report.html(scored, rows).encode(),
   }
   for name, data in written.items():
-    files.write_file(folder / name, data)
+    session.write(kept, name, data)
   for name, draw in contest.figures(scored, rows).items():
     session.write_figure(kept, f'{name}.png', plots.png(draw()))

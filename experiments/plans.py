@@ -1,7 +1,6 @@
 """What is to be walked: flags -> surface, starts, optimizers, noise."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
@@ -91,7 +90,8 @@ def starts(
     return {f'grid {i}': tuple(map(float, p)) for i, p in enumerate(points)}
   if text.startswith('random:'):
     count = text.removeprefix('random:')
-    if not (count.isdigit() and 1 <= int(count) <= MOST_LANES):
+    spelled = count.isascii() and count.isdigit() and len(count) < 9
+    if not (spelled and 1 <= int(count) <= MOST_LANES):
       raise UserError(
         f'--start={text} is misspelled: expected random:N, N from 1 to '
         f'{MOST_LANES}, such as random:100.'
@@ -108,10 +108,11 @@ def starts(
       point = tuple(float(number) for number in name.split(','))
     except ValueError:
       point = ()
-    if len(point) != d or not all(map(math.isfinite, point)):
+    # A point of float64 may lie beyond float32, where all is infinite.
+    if len(point) != d or not all(abs(x) < 1e30 for x in point):
       raise UserError(
         f'--start={text} has {name!r}: expected {d} finite number'
-        f'{"s separated by a comma" if d > 1 else ""} for '
+        f'{"s separated by a comma" if d > 1 else ""} below 1e30 for '
         f'{", ".join(surface.variables)} (points are separated by ;), one of '
         f'{", ".join(surface.starts)}, random:N or grid.'
       )

@@ -3,7 +3,6 @@
 import functools
 import importlib
 import itertools
-import os
 import sys
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from gd_jax.model import mlp
 from gd_jax.types import Examples
 from gd_jax.types import UserError
 from gd_jax.world import data
+from gd_jax.world import machine
 
 FLAGS = (
   flags.DATASET,
@@ -130,7 +130,7 @@ def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
     *splits,
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
-    words=text,
+    words=in_a_table(text),
   )
   return dict.fromkeys(values['init'], made)
 
@@ -178,6 +178,7 @@ def from_flags(
   )
   cost = costs.COSTS[values['cost']]
   shape = '-'.join(map(str, sizes))
+  named = in_a_table(dataset.name)
   return Problem(
     init=functools.partial(
       mlp.init, sizes=tuple(sizes), scale=init, dtype=dtype
@@ -189,8 +190,13 @@ def from_flags(
     test=dataset.test,
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
-    words=f'{dataset.name}, {shape}, {values["cost"]} cost, {words} start',
+    words=f'{named}, {shape}, {values["cost"]} cost, {words} start',
   )
+
+
+def in_a_table(text: str) -> str:
+  """A name as ASCII on one line; other characters stand escaped."""
+  return ascii(text)[1:-1]
 
 
 def check_memory(sizes: Sequence[int]) -> None:
@@ -201,7 +207,7 @@ def check_memory(sizes: Sequence[int]) -> None:
   """
   weights = sum(a * b for a, b in itertools.pairwise(sizes))
   needed = 4 * 4 * weights  # parameters, gradient and two moments, float32
-  there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  there = machine.memory()
   if needed > there:
     raise UserError(
       f'--layer_sizes={",".join(map(str, sizes))} takes {needed / 2**30:,.0f} '

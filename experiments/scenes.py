@@ -164,6 +164,8 @@ def goldilocks(plan: Plan, walks: Sequence[Walk]) -> Scene | None:
   swept = np.geomspace(0.01 * most, 10 * most, _SWEPT)
   gone = walking.walk(short, method, [*three, *map(float, swept)])
   least = float(surfaces.mean_cost(plan.surface, jnp.asarray(at)))
+  if not np.isfinite(gone[0].costs[0] - least):
+    return None
   rates = curves.Rates(
     rates=swept,
     costs=np.array([w.costs[-1] - least for w in full(gone[3:], steps)]),

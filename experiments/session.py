@@ -17,6 +17,7 @@ from experiments import start
 from gd_jax.types import UserError
 from gd_jax.world import checkpoint
 from gd_jax.world import files
+from gd_jax.world import lock
 from gd_jax.world import machine
 from gd_jax.world import mesh
 from gd_jax.world import rundir
@@ -187,6 +188,7 @@ def save(
   session: Session, step: int, state: Any, extra: Mapping[str, Any]
 ) -> None:
   """Saves a checkpoint; `step` counts whatever the script counts."""
+  lock.check(session.run.path, session.run.lock)
   checkpoint.save(
     session.run.path,
     step=step,
@@ -196,11 +198,16 @@ def save(
   )
 
 
+def write(session: Session, name: str, data: bytes) -> None:
+  """Writes a file of the run directory, if it still is this run's."""
+  lock.check(session.run.path, session.run.lock)
+  files.write_file(session.run.path / name, data)
+
+
 def write_figure(session: Session, name: str, png: bytes) -> None:
   """Writes figures/NAME."""
-  folder = session.run.path / 'figures'
-  files.make_folder(folder)
-  files.write_file(folder / name, png)
+  files.make_folder(session.run.path / 'figures')
+  write(session, f'figures/{name}', png)
 
 
 def interrupted(context: start.Context) -> Outcome:

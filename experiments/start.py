@@ -8,7 +8,9 @@ that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
 """
 
 import contextlib
+import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,6 +31,7 @@ from absl import flags as absl_flags
 
 from experiments import flags
 from gd_jax.types import UserError
+from gd_jax.world import files
 from gd_jax.world import machine
 from gd_jax.world import processes
 from gd_jax.world import versions
@@ -61,6 +64,7 @@ def run(
 ) -> NoReturn:
   """Parses sys.argv, prepares the device, runs `main`, exits with its code."""
   started = time.perf_counter()
+  open_streams()
   experiment = os.path.splitext(os.path.basename(sys.argv[0]))[0]
   groups = flags.in_groups(own, f'Flags of {experiment}')
   try:
@@ -97,7 +101,9 @@ def run(
       arguments=arguments,
       stop=stop,
       signals=signals,
-      say=lambda line: print(line, file=stream, flush=True) if first else None,
+      say=lambda text: (
+        print(harmless(text), file=stream, flush=True) if first else None
+      ),
       started=started,
     )
     context.say(device_line(devices, values))
@@ -112,11 +118,44 @@ def run(
       raise
     traceback.print_exc()
     depart(BAD_FLAGS)
+  if not signals:
+    # Python's way out gives signals back their default: one that comes now
+    # would kill what is done already, and lose its exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, signal.SIG_IGN)
   depart(code)
+
+
+def open_streams() -> None:
+  """Gives descriptors 0 to 2 something to be, and stdout every character.
+
+  Where one is closed, the next file that is opened takes its number, and a
+  library that writes to stderr writes into that file.
+  """
+  for number, name in enumerate(('stdin', 'stdout', 'stderr')):
+    if getattr(sys, name) is None:
+      opened = os.open(os.devnull, os.O_RDWR)
+      if opened != number:
+        os.dup2(opened, number)
+      mode = 'w' if number else 'r'
+      setattr(sys, name, os.fdopen(number, mode, closefd=False))
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='backslashreplace')
+
+
+def harmless(text: str) -> str:
+  """Lines that are safe in a terminal: what does not print stands escaped."""
+  return '\n'.join(map(files.shown, text.split('\n')))
 
 
 def nobody_listens(error: OSError) -> NoReturn:
   """Ends where a line could not be written: a closed pipe, a full disk."""
+  if error.filename is not None:
+    leave(
+      f'{error.filename} cannot be used ({error.strerror}): mend that and go '
+      'on with --resume.',
+      MENDABLE,
+    )
   # What Python still holds for stdout at its exit goes nowhere.
   os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
   leave(
@@ -127,8 +166,11 @@ def nobody_listens(error: OSError) -> NoReturn:
 
 
 def warn(sentence: str) -> None:
-  """Says something on stderr, in one line."""
-  print(' '.join(sentence.split()), file=sys.stderr, flush=True)
+  """Says something on stderr, in one line; nobody has to listen."""
+  with contextlib.suppress(OSError):
+    line = files.shown(' '.join(sentence.split()))
+    line = re.sub(r'(\S{300})\S{300,}', r'\1...', line)
+    print(line, file=sys.stderr, flush=True)
 
 
 def leave(sentence: str, code: int) -> NoReturn:

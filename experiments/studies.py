@@ -1,5 +1,6 @@
 """A study from its declaration to its answers, unit by unit."""
 
+import math
 import pathlib
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from experiments import progress
 from experiments import session
 from experiments import start
 from experiments import tournament
+from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.judge import certificates
 from gd_jax.judge import records
@@ -69,6 +71,19 @@ def declare(
     raise UserError(
       f'{again[0]} would be entered twice: name every size in --batch_sizes '
       'and every start in --init once.'
+    )
+  steps = [
+    batches.steps_of(problems.size_of(problem.train), one.batch_size)
+    for one in contestants
+  ]
+  if (
+    values['metric'] == records.UPDATES_TO_TARGET
+    and math.lcm(*steps) > min(steps) * values['epochs']
+  ):
+    raise UserError(
+      f'--metric={records.UPDATES_TO_TARGET} needs entries that are evaluated '
+      'after the same numbers of updates at least once, and with these '
+      '--batch_sizes none are: give one batch size, or more --epochs.'
     )
   for one in contestants:
     for end in study.ends_of_grid(one.centre, values['rates']):
@@ -223,7 +238,7 @@ def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
   """The rows of a finished study, all of them.
 
   Raises:
-    UserError: rows are missing, or no rows of a study.
+    UserError: rows are missing or altered, or no rows of a study.
   """
   rows = rundir.read_rows(run)
   try:
@@ -238,6 +253,11 @@ def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
       f'{files.shown(run)}/rows.jsonl does not hold the {max(wanted, 0)} rows '
       f'that its study.json counts but {len(rows)}: bring back a copy of both.'
     )
+  if rundir.rows_sha256(run) != study_there['rows_sha256']:
+    raise UserError(
+      f'{files.shown(run)}/rows.jsonl is not as its study.json knows it (its '
+      'SHA-256 is another): bring back a copy of both.'
+    )
   return rows
 
 
@@ -251,9 +271,13 @@ def stored(run: str) -> dict[str, Any]:
   found = files.parsed(files.read_file(file))
   try:
     study.protocol_from(found['protocol'])
-    complete = {'programs', 'certificates', 'side_by_side', 'images'} <= set(
-      found
-    )
+    complete = set(found) >= {
+      'programs',
+      'certificates',
+      'side_by_side',
+      'images',
+      'rows_sha256',
+    }
   except (KeyError, TypeError, IndexError):
     complete = False
   if not complete:

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -212,7 +213,7 @@ def run_unit(
     digest.update(stacked.index)
     return stacked
 
-  keys = [(w, e) for w in range(len(parts)) for e in range(arena.epochs)]
+  keys = itertools.product(range(len(parts)), range(arena.epochs))
   seconds, rows, fleet = 0.0, [], None
   for (wave, epoch), order in batches.made_ahead(order_of, keys):
     if arena.share.stopping():

@@ -128,11 +128,15 @@ def descend(
   )
   state = train.start(problem.init(jax.random.key(values['seed'])), optimizer)
   zeros = train.Metrics(*jnp.zeros((2,), context.dtype))
-  (state, sums), done, rows, _ = session.restore(kept, Progress(state, zeros))
+  (state, sums), done, rows, spent = session.restore(
+    kept, Progress(state, zeros)
+  )
   updates = steps_an_epoch(values, problem)
   evaluate = jax.jit(functools.partial(train.evaluate, problem.scores_of))
   test = jax.device_put(problem.test)
-  seconds = compiling = 0.0
+  # Of an epoch that a stop cut in two, both parts count.
+  seconds, compiling = spent.get('train_seconds', 0.0), 0.0
+  warm = False
   for piece in train_pieces(values, problem, step, state, done):
     done += 1
     seconds += piece.train_seconds
@@ -142,9 +146,9 @@ def descend(
       return diverged(step, piece, made), rows
     sums = jax.tree.map(jnp.add, sums, piece.metrics)
     if piece.last:
-      if not rows:
+      if not warm:
         _, span = clock.timed(evaluate, piece.after.params, test)
-        compiling += clock.seconds(span)
+        compiling, warm = compiling + clock.seconds(span), True
       scores, span = clock.timed(evaluate, piece.after.params, test)
       row = {
         'epoch': piece.epoch + 1,
@@ -162,7 +166,8 @@ def descend(
     stop = context.stop.is_set()
     end = piece.last and piece.epoch + 1 == values['epochs']
     if stop or end or not piece.last or not done % values['checkpoint_every']:
-      session.save(kept, done, Progress(piece.after, sums), {})
+      left = {'train_seconds': seconds}
+      session.save(kept, done, Progress(piece.after, sums), left)
     if stop and not end:
       return session.interrupted(context), rows
   return session.Outcome(start.DONE, ''), rows
@@ -179,7 +184,7 @@ def train_pieces(
   m, n = values['batch_size'], problems.size_of(problem.train)
   row_bytes = sum(leaf[:1].nbytes for leaf in jax.tree.leaves(problem.train))
   cut = batches.pieces(steps_an_epoch(values, problem), m * row_bytes)
-  todo = [(e, p) for e in range(values['epochs']) for p in range(len(cut))]
+  todo = (divmod(k, len(cut)) for k in range(done, values['epochs'] * len(cut)))
   on_cpu = jax.local_devices()[0].platform == 'cpu'
   examples = problem.train if on_cpu else jax.device_put(problem.train)
 
@@ -199,7 +204,7 @@ def train_pieces(
   asked = trained.ended
   for (epoch, part), (batch, made) in batches.made_ahead(
     lambda key: clock.timed(whole or make, (0, 0) if whole else key),
-    todo[done:],
+    todo,
   ):
     waited = clock.Span(asked, time.perf_counter())
     compiled = clock.Span(waited.ended, waited.ended)

@@ -19,6 +19,7 @@ from gd_jax.descent import trajectories
 from gd_jax.model import surfaces
 from gd_jax.model.surfaces import Surface
 from gd_jax.types import UserError
+from gd_jax.world import machine
 
 
 class Walk(NamedTuple):
@@ -34,6 +35,28 @@ class Walk(NamedTuple):
   outcome: outcomes.Outcome
 
 
+def check_size(plan: Plan, rates: int) -> None:
+  """Refuses walks that this machine cannot hold.
+
+  Raises:
+    UserError: too many lanes an optimizer, or more steps than memory takes.
+  """
+  lanes = len(plan.starts) * rates * len(plan.seeds)
+  if lanes > plans.MOST_LANES:
+    raise UserError(
+      f'{lanes} lanes an optimizer are asked for: expected at most '
+      f'{plans.MOST_LANES}; give fewer starts, rates or seeds.'
+    )
+  # Position, gradient and cost of every step, on the device and in float64.
+  numbers = 2 * len(plan.surface.variables) + 1 + plan.batch_size
+  needed, there = 16 * lanes * plan.steps * numbers, machine.memory()
+  if needed > there:
+    raise UserError(
+      f'{lanes} lanes of {plan.steps} steps take {needed / 2**30:,.0f} GiB and '
+      f'there are {there / 2**30:,.0f}: give fewer --steps or starts.'
+    )
+
+
 def walk(plan: Plan, method: Method, rates: Sequence[float]) -> list[Walk]:
   """All lanes of one optimizer, start x rate x seed, in one program."""
   lanes = [
@@ -42,11 +65,6 @@ def walk(plan: Plan, method: Method, rates: Sequence[float]) -> list[Walk]:
     for rate in rates
     for seed in plan.seeds
   ]
-  if len(lanes) > plans.MOST_LANES:
-    raise UserError(
-      f'{len(lanes)} lanes of {method.text} are asked for: expected at most '
-      f'{plans.MOST_LANES}; give fewer starts, rates or seeds.'
-    )
   surface = plan.surface
   n = len(jax.tree.leaves(surface.examples)[0])
   packed = trajectories.Lanes(

@@ -51,6 +51,17 @@ def mnist_dir():
   return folder
 
 
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
+  from tests.pictures import chromium
+
+  path = chromium.found()
+  if path is None:
+    pytest.skip('no Chromium here: apt-get install chromium')
+  with chromium.page(path, tmp_path_factory.mktemp('profile')) as opened:
+    yield opened
+
+
 @pytest.fixture(autouse=True)
 def no_global_leak():
   """A test that switches a global flag leaves it as it was."""

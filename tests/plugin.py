@@ -27,6 +27,11 @@ def heavy_ball(learning_rate, mu=0.9):
   return optax.GradientTransformation(init, update)
 
 
+def labelled(learning_rate, label=''):
+  """Plain descent under any name at all."""
+  return optax.sgd(learning_rate)
+
+
 def as_a_pair(learning_rate, mu=0.9):
   """A plain tuple of two functions."""
   return tuple(heavy_ball(learning_rate, mu))

@@ -58,12 +58,38 @@ def test_the_package_prints_nothing_and_reads_no_flag(path):
   assert not any(name.startswith('absl') for name, _ in imports(path))
 
 
+# What would run what is read; ast.literal_eval and jax's compile do not.
+RUNS_DATA = re.compile(
+  r'(?<![\w.])(builtins\.)?(eval|exec|__import__)\('
+  r'|\b(import|from) (c?pickle|dill|cloudpickle|joblib|marshal|shelve)\b'
+  r'|pickle\.loads?\(|allow_pickle\s*=\s*(?!False\b)|shell\s*=\s*(?!False\b)'
+  r'|os\.(system|popen)\(|yaml\.(unsafe_)?load\('
+)
+
+
 @pytest.mark.parametrize('path', MODULES + SCRIPTS, ids=str)
 def test_nothing_runs_what_it_reads(path):
-  text = path.read_text()
-  assert not re.search(r'(?<![\w.])(eval|exec)\(', text)
-  assert not re.search(r'\b(import pickle|from pickle|shell=True)', text)
-  assert 'allow_pickle=True' not in text
+  assert not RUNS_DATA.search(path.read_text())
+
+
+@pytest.mark.parametrize(
+  'line',
+  [
+    'eval(text)',
+    'x = builtins.exec(code)',
+    'import pickle',
+    'from pickle import load',
+    'np.load(file, allow_pickle=True)',
+    'subprocess.run(text, shell=True)',
+    'subprocess.run(text, shell = yes)',
+    'os.system(text)',
+    '__import__(name)',
+  ],
+)
+def test_what_would_run_data_is_seen(line):
+  assert RUNS_DATA.search(line)
+  assert not RUNS_DATA.search('ast.literal_eval(text)')
+  assert not RUNS_DATA.search('np.load(file, allow_pickle=False)')
 
 
 def test_the_package_imports_light():

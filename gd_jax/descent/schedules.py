@@ -7,7 +7,6 @@ is spelled as an entry is: `cosine+steps=5000`, and `+warmup=100` after any.
 """
 
 import inspect
-import math
 from typing import Any
 
 import jax
@@ -18,6 +17,8 @@ from gd_jax.types import Schedule
 from gd_jax.types import UserError
 
 Number = int | float
+# Within float32, with room for one number times another.
+_LEAST, _MOST = 1e-30, 1e30
 
 
 def _real(t: Any) -> Any:
@@ -137,9 +138,10 @@ def parse(text: str) -> Schedule | None:
 
 def _check(key: str, value: Any, text: str) -> None:
   number = isinstance(value, Number) and not isinstance(value, bool)
-  positive = number and (value > 0 or (value == 0 and key == 'end'))
-  if not (positive and math.isfinite(value)):
+  positive = number and (value >= _LEAST or (value == 0 and key == 'end'))
+  if not (positive and value <= _MOST):
     raise UserError(
       f'The schedule {specs.quoted(text)} gives {key} the value'
-      f' {specs.quoted(repr(value))}: expected a positive finite number.'
+      f' {specs.quoted(repr(value))}: expected a positive finite number, '
+      f'{_LEAST:g} to {_MOST:g}.'
     )

@@ -6,6 +6,7 @@ name with a dollar sign is never read as a formula.
 """
 
 import io
+import textwrap
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -128,5 +129,6 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
     right.set(xlabel='epochs', ylabel='test accuracy (%)')
     for axes in (left, right):
       axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-    figure.suptitle(title, fontsize=10)
+    lines = textwrap.wrap(title, 100, max_lines=3)
+    figure.suptitle('\n'.join(lines), fontsize=10)
   return figure

@@ -7,11 +7,20 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-_PACKAGES = ('jax', 'jaxlib', 'numpy', 'optax')
+import jax
+
+_PACKAGES = ('gd_jax', 'jax', 'jaxlib', 'numpy', 'optax')
+# Settings of JAX, from its environment, that change the numbers it draws.
+_SETTINGS = (
+  'jax_default_prng_impl',
+  'jax_random_seed_offset',
+  'jax_threefry_partitionable',
+)
 # What several processes have to have in common.
 SOFTWARE = (
   'python',
   *_PACKAGES,
+  *_SETTINGS,
   'xla_flags',
   'libtpu_flags',
   'platform',
@@ -29,7 +38,8 @@ def machine_shape(devices: Sequence[Any]) -> dict[str, Any]:
   """
   return {
     'python': platform.python_version(),
-    **{name: metadata.version(name) for name in _PACKAGES},
+    **{name: _version(name) for name in _PACKAGES},
+    **{name: getattr(jax.config, name) for name in _SETTINGS},
     'xla_flags': os.environ.get('XLA_FLAGS', ''),
     'libtpu_flags': os.environ.get('LIBTPU_INIT_ARGS', ''),
     'platform': devices[0].platform,
@@ -58,6 +68,19 @@ def cores() -> int:
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1  # macOS has no affinity
+
+
+def _version(name: str) -> str:
+  """Of an installed package; gd_jax may run from a mere checkout."""
+  try:
+    return metadata.version(name)
+  except metadata.PackageNotFoundError:
+    return 'not installed'
+
+
+def memory() -> int:
+  """Bytes of memory that this machine has."""
+  return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
 
 
 def _processor() -> str:

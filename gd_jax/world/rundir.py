@@ -8,6 +8,7 @@ line, which `read_rows` leaves out and `cut_rows` cuts off.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -140,6 +141,11 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
       )
     rows.append(row)
   return rows
+
+
+def rows_sha256(path: str | Path) -> str:
+  """The SHA-256 of rows.jsonl, hex."""
+  return hashlib.sha256(files.read_file(Path(path) / 'rows.jsonl')).hexdigest()
 
 
 def cut_rows(run: Run, size: int) -> None:

@@ -2,56 +2,26 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import scripts
+
 SMALL = ('--rates=3', '--tuning_seeds=2', '--epochs=2')
-ANSWERS = (
-  'sentence',
-  'ranking',
-  'matrix',
-  'pairs',
-  'entries',
-  'checklist',
-  'certificates',
-)
-
-
-def command(workdir, name, *arguments):
-  return [
-    sys.executable,
-    '-m',
-    'experiments.compare',
-    f'--workdir={workdir}',
-    f'--name={name}',
-    *arguments,
-  ]
 
 
 def compare(workdir, name, *arguments, code=0):
-  found = subprocess.run(
-    command(workdir, name, *arguments),
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
+  return scripts.run(
+    'compare', *scripts.named(workdir, name), *arguments, code=code
   )
-  assert found.returncode == code, found.stderr
-  return found
 
 
 def study_of(workdir, name):
-  return json.loads((workdir / name / 'study.json').read_text())
+  return scripts.json_of(workdir / name, 'study.json')
 
 
 def rows_of(workdir, name):
-  text = (workdir / name / 'rows.jsonl').read_text()
-  return [json.loads(line) for line in text.splitlines()]
+  return scripts.lines_of(workdir / name)
 
 
 @pytest.fixture(scope='module')
@@ -126,15 +96,10 @@ def test_tuning_and_report_obey_the_protocol(finished):
 
 def test_rescore_prints_the_same_tables_byte_for_byte(finished):
   workdir, said = finished
-  found = subprocess.run(
-    [sys.executable, '-m', 'experiments.compare', f'--rescore={workdir}/two'],
-    cwd=ROOT,
-    capture_output=True,
-    check=True,
-  )
-  tables = (workdir / 'two' / 'tables.txt').read_bytes()
+  found = scripts.run('compare', f'--rescore={workdir}/two')
+  tables = (workdir / 'two' / 'tables.txt').read_bytes().decode()
   assert found.stdout == tables
-  assert tables.decode() in said
+  assert tables in said
 
 
 def test_every_figure_of_the_study_stands_in_its_rows(finished):
@@ -204,39 +169,18 @@ def test_rows_that_are_not_all_there_are_refused(tmp_path, finished):
   found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
   assert 'rows.jsonl' in found.stderr
   assert 'Traceback' not in found.stderr
+  # One digit of one figure is another.
+  text = (workdir / 'two' / 'rows.jsonl').read_text()
+  place = text.index('"test_cost": 0.') + len('"test_cost": 0.')
+  other = chr(ord(text[place]) ^ 1)
+  (broken / 'rows.jsonl').write_text(text[:place] + other + text[place + 1 :])
+  flags = f'--extend={broken}', '--optimizers=momentum'
+  found = compare(tmp_path, 'unused', *flags, code=2)
+  assert 'SHA-256' in found.stderr
+  assert not (tmp_path / 'unused').exists()
   (broken / 'study.json').write_text('{"protocol": {}}')
   found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
   assert 'study.json' in found.stderr
-
-
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
-def test_a_stopped_study_goes_on_to_the_same_end(tmp_path, finished, number):
-  arguments = (*SMALL, '--optimizers=sgd,adam', '--report_seeds=7')
-  process = subprocess.Popen(
-    command(tmp_path, 'part', *arguments),
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  assert process.stderr is not None
-  for line in process.stderr:
-    if line.startswith('tuning adam'):
-      break
-  process.send_signal(number)
-  process.communicate(timeout=60)
-  assert process.returncode == (
-    -number if number == signal.SIGKILL else 128 + number
-  )
-  part = tmp_path / 'part'
-  assert not (part / 'study.json').exists()
-  compare(tmp_path, 'part', *arguments, '--resume')
-  workdir, _ = finished
-  whole = workdir / 'two' / 'rows.jsonl'
-  assert (part / 'rows.jsonl').read_bytes() == whole.read_bytes()
-  ours, theirs = study_of(tmp_path, 'part'), study_of(workdir, 'two')
-  for key in ANSWERS:
-    assert ours[key] == theirs[key]
 
 
 def test_a_planted_failure_is_marked_ranked_last_and_counted(tmp_path):
@@ -294,13 +238,7 @@ def test_a_wild_rate_saturates_and_is_never_a_number_to_be_proud_of(tmp_path):
 
 def test_certificates_of_any_two_entries():
   pairs = 'tests.plugin:heavy_ball+mu=0.9=momentum,rmsprop=adam'
-  found = subprocess.run(
-    [sys.executable, '-m', 'experiments.compare', f'--pairs={pairs}'],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=True,
-  )
+  found = scripts.run('compare', f'--pairs={pairs}')
   _, same, other = found.stdout.splitlines()
   assert 'identical' in same
   assert 'differs' in other

@@ -1,5 +1,6 @@
 """Bad input: one sentence, the right code, no traceback, nothing compiled."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from absl import flags as absl_flags
 from experiments import compare
 from experiments import start
 from experiments import train
+from tests import scripts
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +54,10 @@ def refused(found, code, *words):
     (['--workdir='], ['--workdir', 'empty']),
     (['--name='], ['--name', 'empty']),
     (['--json=maybe'], ['json', 'true or false']),
+    (['--workdir', '--json'], ['--workdir', 'no value', '--json']),
+    (['--seed', '-json'], ['--seed', 'no value']),
+    (['--epochs=' + 5000 * '9'], ['--epochs=999', '...', 'at most']),
+    (['--epochs=\x1b[31m\u202e1'], ['--epochs=\\x1b[31m\\u202e1']),
   ],
 )
 def test_bad_flags_are_one_sentence_and_code_1(
@@ -160,6 +166,10 @@ def test_what_the_user_can_mend_is_one_sentence_and_code_2(
     (['--init='], ['--init']),
     (['--optimizers=sgd@1e37'], ['float32']),
     (['--extend=/nowhere'], ['/nowhere']),
+    (
+      ['--metric=updates_to_target', '--target=0.9', '--batch_sizes=1,full'],
+      ['--metric', 'one batch size'],
+    ),
   ],
 )
 def test_what_cannot_be_a_study_is_one_sentence(tmp_path, arguments, words):
@@ -185,6 +195,21 @@ def test_a_reader_that_goes_away_gets_no_traceback(tmp_path, arguments):
   assert writer.returncode == 2
   assert 'Traceback' not in said
   assert 'stdout' in said.splitlines()[-1]
+
+
+def test_words_that_nobody_hears_go_nowhere(tmp_path):
+  # A closed descriptor would be the next file's, and print falls to stdout.
+  found = scripts.run(
+    'train',
+    *scripts.named(tmp_path, 'a'),
+    '--json',
+    '--epochs=2',
+    before=('sh', '-c', 'exec "$@" 0<&- 2>&-', 'sh'),
+  )
+  printed = [json.loads(line) for line in found.stdout.splitlines()]
+  assert printed == scripts.lines_of(tmp_path / 'a')
+  lock = json.loads((tmp_path / 'a' / 'lock').read_text())
+  assert set(lock) == {'pid', 'host', 'since'}
 
 
 def test_an_altered_mnist_file_is_refused(tmp_path):

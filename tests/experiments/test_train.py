@@ -1,63 +1,27 @@
 """The script train: rows, replay, resume, divergence, the published figures."""
 
 import json
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gd_jax.world import data
 from tests import networks
-
-ROOT = Path(__file__).parents[2]
-TIMES = ('train_seconds', 'eval_seconds', 'compile_seconds')
-
-
-def command(workdir, name, *arguments):
-  return [
-    sys.executable,
-    '-m',
-    'experiments.train',
-    f'--workdir={workdir}',
-    f'--name={name}',
-    *arguments,
-  ]
+from tests import scripts
 
 
 def train(workdir, name, *arguments, code=0):
-  found = subprocess.run(
-    command(workdir, name, *arguments),
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
+  return scripts.run(
+    'train', *scripts.named(workdir, name), *arguments, code=code
   )
-  assert found.returncode == code, found.stderr
-  return found
 
 
 def rows_of(workdir, name):
-  text = (workdir / name / 'rows.jsonl').read_text()
-  rows = [json.loads(line) for line in text.splitlines()]
-  return [
-    {key: value for key, value in row.items() if key not in TIMES}
-    for row in rows
-  ]
-
-
-def status_of(workdir, name):
-  return json.loads((workdir / name / 'status.json').read_text())
+  return scripts.untimed(scripts.lines_of(workdir / name))
 
 
 def last_arrays(workdir, name):
-  newest = max(
-    (workdir / name / 'checkpoint').glob('*.npz'), key=lambda p: int(p.stem)
-  )
-  with np.load(newest) as arrays:
-    return {key: arrays[key].tobytes() for key in arrays}
+  return scripts.arrays_of(workdir / name)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
@@ -69,7 +33,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
   assert [row['train_cost'] for row in a] != [row['train_cost'] for row in c]
   assert [row['epoch'] for row in a] == [1, 2]
   assert [row['step'] for row in a] == [120, 240]
-  assert status_of(tmp_path, 'a')['status'] == 'COMPLETED'
+  assert scripts.status_of(tmp_path / 'a') == 'COMPLETED'
   assert (tmp_path / 'a' / 'figures' / 'curves.png').stat().st_size > 10_000
   config = json.loads((tmp_path / 'a' / 'config.json').read_text())
   assert config['flags']['batch_size'] == 10
@@ -94,7 +58,7 @@ def test_divergence_is_said_with_its_update_and_code_3(tmp_path):
   found = train(
     tmp_path, 'd', '--activation=relu', '--learning_rate=1e30', code=3
   )
-  status = status_of(tmp_path, 'd')
+  status = scripts.json_of(tmp_path / 'd', 'status.json')
   assert status['status'] == 'DIVERGED'
   assert 'update 2 ' in status['reason']
   assert found.stderr.count('\n') == 1
@@ -104,56 +68,6 @@ def test_an_optimizer_that_keeps_a_key_is_saved_and_goes_on(tmp_path):
   arguments = ['--optimizer=optax:noisy_sgd+key=3', '--epochs=2']
   train(tmp_path, 'noisy', *arguments)
   assert len(rows_of(tmp_path, 'noisy')) == 2
-
-
-SHORT = ['--batch_size=3', '--layer_sizes=64,200,10', '--epochs=60']
-
-
-@pytest.fixture(scope='module')
-def unbroken(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('unbroken')
-  train(workdir, 'whole', *SHORT)
-  return workdir
-
-
-@pytest.mark.parametrize(
-  'number',
-  [
-    signal.SIGKILL,
-    signal.SIGTERM,
-    pytest.param(signal.SIGINT, marks=pytest.mark.claims),
-  ],
-)
-def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, unbroken, number):
-  process = subprocess.Popen(
-    command(tmp_path, 'part', *SHORT),
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  assert process.stdout is not None
-  for line in process.stdout:
-    if line.startswith(('epoch 3/60', 'epoch  3/60')):
-      break
-  process.send_signal(number)
-  _, said = process.communicate(timeout=60)
-  done = len(rows_of(tmp_path, 'part'))
-  assert 3 <= done < 60
-  if number != signal.SIGKILL:
-    assert process.returncode == 128 + number
-    assert status_of(tmp_path, 'part')['status'] == 'INTERRUPTED'
-    assert said.count('\n') == 1
-  train(tmp_path, 'part', '--resume', *SHORT)
-  assert rows_of(tmp_path, 'part') == rows_of(unbroken, 'whole')
-  assert last_arrays(tmp_path, 'part') == last_arrays(unbroken, 'whole')
-
-
-def test_resuming_what_is_finished_or_another_run_is_said(unbroken):
-  again = train(unbroken, 'whole', '--resume', *SHORT)
-  assert 'finished already' in again.stdout
-  other = train(unbroken, 'whole', '--resume', *SHORT, '--seed=1', code=2)
-  assert 'seed' in other.stderr
 
 
 # The daily form of rows T27 to T30; their full distributions are claims.

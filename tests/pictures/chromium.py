@@ -28,6 +28,11 @@ FLAGS = (
   '--disable-sync',
   '--remote-debugging-pipe',
 )
+# How many figures a report has drawn, once it has.
+DRAWN = """
+new Promise(done => { const look = () => document.body.dataset.drawn
+  ? done(Number(document.body.dataset.drawn)) : setTimeout(look, 20); look(); })
+"""
 # Puts the two ends of the pipe where the browser looks for them.
 LAUNCH = """
 import fcntl, os, sys

@@ -326,22 +326,9 @@ def test_labels_are_one_line_and_short():
   assert charts.safe('<b>&') == '&lt;b&gt;&amp;'
 
 
-@pytest.fixture(scope='module')
-def browser(tmp_path_factory):
-  path = chromium.found()
-  if path is None:
-    pytest.skip('no Chromium here: apt-get install chromium')
-  with chromium.page(path, tmp_path_factory.mktemp('profile')) as opened:
-    yield opened
-
-
 COUNT = """
 [...document.querySelectorAll('.picture')].map(picture => [picture.id,
   picture.querySelectorAll('.point, .js-line, .heatmaplayer image').length])
-"""
-DRAWN = """
-new Promise(done => { const look = () => document.body.dataset.drawn
-  ? done(Number(document.body.dataset.drawn)) : setTimeout(look, 20); look(); })
 """
 INK = """
 getComputedStyle(document.querySelector('.xtick text')).fill
@@ -356,7 +343,7 @@ def test_in_a_browser(browser, tmp_path, name):
   browser.events.clear()
   chromium.visit(browser, path)
   figures = figures_of(page)
-  assert chromium.run(browser, DRAWN) == len(figures)
+  assert chromium.run(browser, chromium.DRAWN) == len(figures)
   content = dict(chromium.run(browser, COUNT))
   assert set(content) == set(figures)
   assert min(content.values()) > 0, content
@@ -375,7 +362,7 @@ def test_a_request_would_be_seen_and_refused(browser, tmp_path):
   path.write_text(report.html(*ODD['alone']).replace('</body>', calling))
   browser.events.clear()
   chromium.visit(browser, path)
-  chromium.run(browser, DRAWN)
+  chromium.run(browser, chromium.DRAWN)
   assert 'Content Security Policy' in str(chromium.complaints(browser))
 
 
@@ -390,6 +377,6 @@ def test_text_is_legible_in_the_dark(browser, tmp_path):
       features=[{'name': 'prefers-color-scheme', 'value': scheme}],
     )
     chromium.visit(browser, path)
-    chromium.run(browser, DRAWN)
+    chromium.run(browser, chromium.DRAWN)
     inks.append(chromium.run(browser, INK))
   assert inks == ['rgb(28, 36, 48)', 'rgb(231, 235, 240)']
