@@ -60,7 +60,7 @@ def filter_normalised(direction: Any, params: Any) -> Any:
 
 
 def along(origin: Any, directions: Any, coordinates: Any) -> Any:
-  """Origin + sum_k coordinates[k] directions[k]; directions' leaves [d, ...]."""
+  """The point origin + sum_k coordinates[k] directions[k], leaves [d, ...]."""
 
   def moved(w, ds):
     c = jnp.asarray(coordinates, w.dtype)
@@ -104,8 +104,8 @@ def slice_of(
 ) -> Callable[[Any, Any, Any, Batch], Any]:
   """The function (origin, directions, coordinates [p, d], examples) -> [p].
 
-  The mean of what `rest` gives over the dealt examples at each point, SIDE_BY_SIDE points at a
-  time on one chunk of examples.
+  The mean of what `rest` gives over the dealt examples at each point,
+  SIDE_BY_SIDE points at a time on one chunk of examples.
   """
 
   def of_chunk(arguments, chunk):

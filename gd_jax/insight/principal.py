@@ -74,5 +74,5 @@ def frame(
   reach = np.maximum(high - low, 0.25 * longest)
   half = reach * (0.5 + margin)
   middle = (low + high) / 2
-  first, second = zip(middle - half, middle + half, strict=True)
-  return (first[0], second[0]), (first[1], second[1])
+  first, second = np.stack([middle - half, middle + half], axis=1).tolist()
+  return tuple(first), tuple(second)

@@ -105,6 +105,13 @@ def test_points_that_never_moved_have_a_frame():
   assert low < 0 < high
 
 
+def test_a_frame_holds_every_path_with_a_margin():
+  paths = [np.array([[0.0, 1.0], [8.0, 1.5]]), np.array([[4.0, 3.0]])]
+  (left, right), (low, high) = principal.frame(paths, margin=0.25)
+  assert (left, right) == (-2, 10)
+  assert (low, high) == (0.5, 3.5)
+
+
 def test_answers_confusion_and_the_dead():
   split = totals.deal(nets.images(), nets.MESH, most=10)
   found = totals.flat(

@@ -1,0 +1,156 @@
+"""What every sight of `inspect_run` needs: programs, examples, and their cost."""
+
+import functools
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from experiments import problem as problems
+from experiments import tracks
+from gd_jax.insight import curvature
+from gd_jax.insight import gradients
+from gd_jax.insight import landscape
+from gd_jax.insight import mistakes
+from gd_jax.insight import noise
+from gd_jax.insight import totals
+from gd_jax.pictures import insights
+from gd_jax.pictures import plots
+from gd_jax.types import Layer
+from gd_jax.world import clock
+
+# |g| of a network that stands still is no direction.
+SEED = 0
+
+
+class Bench(NamedTuple):
+  """One cost surface on the devices, and what was spent on it."""
+
+  subject: tracks.Subject
+  mesh: jax.sharding.Mesh
+  train: Any  # dealt to the devices
+  everywhere: Any  # the training examples on every device
+  mean: Callable[..., gradients.Mean]
+  multiply: curvature.Product
+  slices: Callable[..., Any]
+  compiled: dict[Any, Any]  # (function, shapes) -> program
+  spent: list[float]  # seconds of programs since the last sight
+  unit: float  # seconds of one gradient of all training examples
+  points: int  # of a grid, along each axis
+  lanczos_steps: int
+
+
+def bench(
+  subject: tracks.Subject,
+  mesh: jax.sharding.Mesh,
+  *,
+  points: int,
+  lanczos_steps: int,
+) -> Bench:
+  """Deals the examples and measures the gradient that is the unit of cost."""
+  problem = subject.problem
+  split = problem.split or landscape.whole(problem.scores_of)
+  everywhere = jax.sharding.NamedSharding(mesh, jax.P())
+  made = Bench(
+    subject=subject,
+    mesh=mesh,
+    train=totals.deal(problem.train, mesh),
+    everywhere=jax.device_put(problem.train, everywhere),
+    mean=gradients.mean_of(problem.cost_of, mesh),
+    multiply=curvature.product(problem.cost_of, mesh),
+    slices=landscape.slice_of(split, mesh),
+    compiled={},
+    spent=[],
+    unit=0.0,
+    points=points,
+    lanczos_steps=lanczos_steps,
+  )
+  end = subject.tracks[0].params[-1]
+  for _ in range(5):
+    run(made, made.mean, end, made.train)
+  unit = min(made.spent)
+  made.spent.clear()
+  return made._replace(unit=unit)
+
+
+def run(made: Bench, function: Callable[..., Any], *arguments: Any) -> Any:
+  """function(*arguments), compiled; only its own seconds are counted."""
+  shapes = jax.tree.map(lambda leaf: jax.typeof(leaf), arguments)
+  key = function, jax.tree.structure(arguments), *jax.tree.leaves(shapes)
+  if key not in made.compiled:
+    made.compiled[key] = jax.jit(function).lower(*arguments).compile()
+  result, span = clock.timed(made.compiled[key], *arguments)
+  made.spent.append(clock.seconds(span))
+  return result
+
+
+def sight(
+  made: Bench,
+  name: str,
+  heading: str,
+  draw: Callable[[str], Any],
+  words: str,
+  facts: Sequence[tuple[str, str]],
+) -> insights.Sight:
+  """A picture with its words, and under them what it cost."""
+  seconds = sum(made.spent)
+  made.spent.clear()
+  cost = (
+    f'cost: {seconds:.3g} s, as long as {seconds / made.unit:,.0f} gradients '
+    f'of all {size(made):,} training examples'
+  )
+  png = plots.png(draw(f'{words}\n{cost}'))
+  return insights.Sight(name, heading, png, words, [*facts, ('cost', cost[6:])])
+
+
+def size(made: Bench) -> int:
+  """How many training examples there are."""
+  return problems.size_of(made.subject.problem.train)
+
+
+def title(made: Bench, track: tracks.Track, step: int | None = None) -> str:
+  """What is seen, in a line."""
+  at = track.steps[-1] if step is None else step
+  return (
+    f'{made.subject.problem.words}; {track.label} at '
+    f'{track.learning_rate:g}, after {at:,} updates'
+  )
+
+
+def best(made: Bench) -> tracks.Track:
+  """The descent that ends lowest: the one that is looked into."""
+  ends = [
+    float(run(made, made.mean, track.params[-1], made.train).cost)
+    for track in made.subject.tracks
+  ]
+  made.spent.clear()
+  place = int(np.nanargmin(ends)) if np.isfinite(ends).any() else 0
+  return made.subject.tracks[place]
+
+
+@functools.cache
+def polls(cost_of, mesh):
+  """Polls as one program a size."""
+  return noise.polls_of(cost_of, mesh)
+
+
+@functools.cache
+def each(cost_of, mesh):
+  """Per-example gradients as one program."""
+  return gradients.each_of(cost_of, mesh)
+
+
+@functools.cache
+def answers(scores_of, mesh):
+  """Answers as one program."""
+  return mistakes.answers_of(scores_of, mesh)
+
+
+def is_network(made: Bench) -> bool:
+  """Whether the parameters are layers on images, which have pictures."""
+  params = made.subject.tracks[0].params[0]
+  first = params[0] if isinstance(params, tuple) and params else None
+  return isinstance(first, Layer) and made.subject.problem.split is not None
