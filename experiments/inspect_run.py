@@ -19,9 +19,11 @@ Expected: under half a minute for digits, two to three minutes for MNIST.
 
 from absl import flags as absl_flags
 
+from experiments import confusions
 from experiments import flags
 from experiments import planes
 from experiments import session
+from experiments import sharpness
 from experiments import sights
 from experiments import start
 from experiments import tracks
@@ -36,12 +38,12 @@ VIEWS = {
   'trajectories': planes.trajectories,
   'between': planes.between,
   'surroundings': planes.surroundings,
-  'sharpness': sights.sharpness,
+  'sharpness': sharpness.sharpness,
   'polls': sights.polls,
   'weights': sights.weights,
   'nudge': sights.nudged,
-  'confusion': sights.confused,
-  'first-layer': sights.first_layer,
+  'confusion': confusions.confused,
+  'first-layer': confusions.first_layer,
   'data': planes.cloud,
 }
 OF_ALL = ('trajectories', 'between', 'sharpness', 'data')
@@ -127,7 +129,7 @@ def wanted(made: workbench.Bench, names: list[str]) -> list[str]:
     for name in VIEWS
     if (name != 'between' or len(made.subject.tracks) > 1)
     and (name not in OF_IMAGES or workbench.is_network(made))
-    and (name != 'first-layer' or len(made.subject.problem.image) == 3)
+    and (name != 'first-layer' or len(made.subject.problem.image) in (2, 3))
   ]
   for name in names:
     if name not in possible:

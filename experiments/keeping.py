@@ -1,4 +1,4 @@
-"""Snapshots as they are made: by `train` on its way, by `compare` afterwards."""
+"""Snapshots as they are made: by `train` on its way, by `compare` after."""
 
 import functools
 from collections.abc import Mapping

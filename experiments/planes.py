@@ -1,8 +1,9 @@
-"""The cost surface round a run, seen by `inspect_run`: slices and projections."""
+"""The cost surface round a run: slices and projections."""
 
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
@@ -90,8 +91,8 @@ def trajectories(made: Bench) -> Sight:
   first = np.linspace(left, right, made.points)
   second = np.linspace(low, high, made.points)
   dtype = vectors[0].dtype
-  origin = unravel(found.mean.astype(dtype))
-  directions = jax.vmap(unravel)(found.directions.astype(dtype))
+  origin = unravel(jnp.asarray(found.mean, dtype))
+  directions = jax.vmap(unravel)(jnp.asarray(found.directions, dtype))
   grid = landscape.grid(first, second)
   shown = np.concatenate([grid, *points]).astype(dtype)
   costs = np.asarray(
@@ -104,23 +105,15 @@ def trajectories(made: Bench) -> Sight:
     first,
     second,
     costs[: len(grid)].reshape(len(second), len(first)),
-    tuple(
-      f'principal direction {k + 1}: {100 * share:.1f} % of the variance'
-      for k, share in enumerate(found.share)
-    ),
+    named(found),
   )
   at, paths, gaps = len(grid), [], []
   for track, each in zip(everything, points, strict=True):
-    true = np.array(
-      [
-        float(workbench.run(made, made.mean, params, made.train).cost)
-        for params in track.params
-      ]
-    )
+    true = workbench.costs(made, track.params)
     below = costs[at : at + len(each)]
     at += len(each)
     gaps.append(np.abs(np.log(below / true)))
-    label = f'{track.label} at {track.learning_rate:g}, C = {true[-1]:.3g}'
+    label = f'{track.label} at {track.learning_rate:.3g}, C = {true[-1]:.3g}'
     paths.append(landscapes.Path(track.entry, label, each, true, below))
   gap = np.exp(np.median(np.concatenate(gaps)))
   words = (
@@ -147,6 +140,15 @@ def trajectories(made: Bench) -> Sight:
   )
 
 
+def named(found: principal.Principal) -> tuple[str, str]:
+  """The names of the two axes, with what they explain."""
+  first, second = 100 * found.share
+  return (
+    f'principal direction 1: {first:.2f} % of the variance',
+    f'principal direction 2: {second:.2f} % of the variance',
+  )
+
+
 def between(made: Bench) -> Sight:
   """The cost on the lines from the first end to the others (T36)."""
   first, *others = made.subject.tracks
@@ -170,7 +172,7 @@ def between(made: Bench) -> Sight:
     )
     inside = (t >= 0) & (t <= 1)
     ends = np.interp([0, 1], t, cost)
-    barrier = cost[inside].max() - ends.max()
+    barrier = max(0.0, cost[inside].max() - ends.max())
     apart = float(
       np.linalg.norm(flatten_util.ravel_pytree(direction)[0])
       / np.linalg.norm(start)
@@ -199,7 +201,7 @@ def cloud(made: Bench) -> Sight:
   """The data on their own first two principal directions (T42)."""
   images = made.subject.problem.train
   x = np.asarray(images.x)
-  found = principal.of_rows(x)
+  found = workbench.host(made, principal.of_rows, x)
   share = 100 * found.share
   words = (
     f'{len(x):,} training images on the two directions of pixels that vary '
@@ -214,10 +216,7 @@ def cloud(made: Bench) -> Sight:
       landscapes.cloud,
       principal.coordinates(found, x),
       np.asarray(images.y),
-      tuple(
-        f'principal direction {k + 1}: {share[k]:.2f} % of the variance'
-        for k in range(2)
-      ),
+      named(found),
       made.subject.problem.words.split(',')[0],
     ),
     words,

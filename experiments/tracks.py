@@ -1,4 +1,4 @@
-"""Runs as `inspect_run` reads them: their problem, and descents with snapshots."""
+"""Runs as `inspect_run` reads them: their problem and their descents."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What every sight of `inspect_run` needs: programs, examples, and their cost."""
+"""What every sight of `inspect_run` needs: programs, examples, their cost."""
 
 import functools
 from collections.abc import Callable
@@ -22,8 +22,7 @@ from gd_jax.pictures import plots
 from gd_jax.types import Layer
 from gd_jax.world import clock
 
-# |g| of a network that stands still is no direction.
-SEED = 0
+SEED = 0  # of the draws and directions of every sight
 
 
 class Bench(NamedTuple):
@@ -36,6 +35,7 @@ class Bench(NamedTuple):
   mean: Callable[..., gradients.Mean]
   multiply: curvature.Product
   slices: Callable[..., Any]
+  costs: Callable[..., jax.Array]
   compiled: dict[Any, Any]  # (function, shapes) -> program
   spent: list[float]  # seconds of programs since the last sight
   unit: float  # seconds of one gradient of all training examples
@@ -62,6 +62,7 @@ def bench(
     mean=gradients.mean_of(problem.cost_of, mesh),
     multiply=curvature.product(problem.cost_of, mesh),
     slices=landscape.slice_of(split, mesh),
+    costs=landscape.costs_at(problem.cost_of, mesh),
     compiled={},
     spent=[],
     unit=0.0,
@@ -106,6 +107,22 @@ def sight(
   return insights.Sight(name, heading, png, words, [*facts, ('cost', cost[6:])])
 
 
+def host(made: Bench, function: Callable[..., Any], *arguments: Any) -> Any:
+  """function(*arguments) in NumPy; its seconds are counted as `run` does."""
+  result, span = clock.timed(function, *arguments)
+  made.spent.append(clock.seconds(span))
+  return result
+
+
+def pictured(made: Bench, rows: np.ndarray) -> np.ndarray:
+  """Rows of pixels as grey images, [n, height, width]; none for no image."""
+  shape = made.subject.problem.image
+  if len(shape) not in (2, 3):
+    return np.zeros((0, 1, 1))
+  height, width, *channels = shape
+  return rows.reshape(-1, height, width, *(channels or [1])).mean(axis=3)
+
+
 def size(made: Bench) -> int:
   """How many training examples there are."""
   return problems.size_of(made.subject.problem.train)
@@ -122,13 +139,16 @@ def title(made: Bench, track: tracks.Track, step: int | None = None) -> str:
 
 def best(made: Bench) -> tracks.Track:
   """The descent that ends lowest: the one that is looked into."""
-  ends = [
-    float(run(made, made.mean, track.params[-1], made.train).cost)
-    for track in made.subject.tracks
-  ]
+  ends = costs(made, [track.params[-1] for track in made.subject.tracks])
   made.spent.clear()
   place = int(np.nanargmin(ends)) if np.isfinite(ends).any() else 0
   return made.subject.tracks[place]
+
+
+def costs(made: Bench, points: Sequence[Any]) -> np.ndarray:
+  """The true cost at each of some parameters, [p]."""
+  found = run(made, made.costs, landscape.stacked(*points), made.train)
+  return np.asarray(found, np.float64)
 
 
 @functools.cache

@@ -79,7 +79,7 @@ def lanczos(multiply: Product, steps: int) -> Callable[[Any, Any, Batch], Ritz]:
     values, within = jnp.linalg.eigh(found.J_small)
     order = jnp.argsort(-values)
     left = jnp.linalg.norm(found.residual)
-    basis = jnp.reshape(found.Q_tall, (len(values), vector.size))
+    basis = jnp.asarray(found.Q_tall).reshape(len(values), vector.size)
     return Ritz(
       values[order],
       left * jnp.abs(within[-1, order]),
@@ -106,7 +106,7 @@ def displacements(
 
   def along(d):
     parts = jax.tree.map(lambda a, b: jnp.sum(a * b), d, direction)
-    return sum(jax.tree.leaves(parts))
+    return jnp.stack(jax.tree.leaves(parts)).sum()
 
   def step(d, _):
     change = multiply(params, d, examples)

@@ -87,7 +87,7 @@ def each_of(
     lengths = jax.tree.map(
       lambda g: jnp.sum(jnp.square(g), tuple(range(1, g.ndim))), grads
     )
-    square = sum(jax.tree.leaves(lengths))
+    square = jnp.stack(jax.tree.leaves(lengths)).sum(axis=0)
     n = jnp.sum(chunk.weights.astype(along.dtype))
     sums = jax.tree.map(apart, grads, mean), n
     return sums, Each(square, along)

@@ -144,6 +144,33 @@ def slice_of(
   return means
 
 
+def costs_at(
+  cost_of: train.CostOf, mesh: jax.sharding.Mesh
+) -> Callable[[Any, Batch], jax.Array]:
+  """The function (points, dealt examples) -> their mean costs, [p].
+
+  Points are parameters with leaves [p, ...] that lie on no plane.
+  """
+
+  def of_chunk(points, chunk):
+    weights = chunk.weights
+
+    def cost(params):
+      costs = jax.vmap(cost_of, (None, 0))(params, chunk.examples)
+      return jnp.dot(costs, weights.astype(costs.dtype))
+
+    costs = jax.lax.map(cost, points, batch_size=SIDE_BY_SIDE)
+    return (costs, jnp.sum(weights.astype(costs.dtype))), ()
+
+  total = totals.over(mesh, of_chunk)
+
+  def costs(points, examples):
+    (sums, n), _ = total(points, examples)
+    return sums / n
+
+  return costs
+
+
 def grid(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   """Coordinates of a grid, [len(second) * len(first), 2], rows of `second`."""
   a, b = np.meshgrid(first, second)

@@ -14,10 +14,10 @@ from gd_jax.types import Batch
 
 
 class Answers(NamedTuple):
-  """The network's answer to every example, as NumPy."""
+  """The network's answer to every example."""
 
-  cost: np.ndarray  # [n]
-  predicted: np.ndarray  # [n] int, the class of the largest output
+  cost: np.ndarray | jax.Array  # [n]
+  predicted: np.ndarray | jax.Array  # [n] int, the class of the largest output
 
 
 def answers_of(
@@ -37,7 +37,7 @@ def answers_of(
   return lambda params, examples: total(params, examples)[1]
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:
+def confusion(labels: np.ndarray, predicted: Any, k: int) -> np.ndarray:
   """How many examples of class i are called j, [k, k]; rows add up to i's."""
   places = np.asarray(labels, np.int64) * k + predicted
   return np.bincount(places, minlength=k * k).reshape(k, k)
@@ -45,11 +45,11 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:
 
 def worst(answers: Answers, labels: np.ndarray, count: int) -> np.ndarray:
   """Places of the wrongly classified examples that cost most, highest first."""
-  wrong = np.flatnonzero(answers.predicted != labels)
-  order = np.argsort(-answers.cost[wrong], kind='stable')
+  wrong = np.flatnonzero(np.asarray(answers.predicted) != labels)
+  order = np.argsort(-np.asarray(answers.cost)[wrong], kind='stable')
   return wrong[order[:count]]
 
 
-def dead(predicted: np.ndarray, k: int) -> list[int]:
+def dead(predicted: Any, k: int) -> list[int]:
   """Classes that the network never names."""
   return np.flatnonzero(np.bincount(predicted, minlength=k) == 0).tolist()

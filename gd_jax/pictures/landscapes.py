@@ -104,7 +104,7 @@ def plane(
     )
     _draw_diagonal(right, paths)
     terrain.legend(figure)
-    figure.suptitle(title, fontsize=10)
+    left.set_title(title, loc='left')
     terrain.under(figure, words)
   return figure
 
@@ -177,7 +177,7 @@ def surroundings(
     draw_lines(right, lines)
     right.set(xlabel='distance in lengths of the weights', ylabel='cost C')
     terrain.legend(figure)
-    figure.suptitle(title, fontsize=10)
+    left.set_title(title, loc='left')
     terrain.under(figure, words)
   return figure
 

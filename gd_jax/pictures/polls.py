@@ -65,7 +65,7 @@ def polls(found: Sequence[Poll], n: int, title: str, words: str) -> Any:
       traces.plain_ticks(axes.xaxis)
     traces.plain_ticks(left.yaxis)
     terrain.legend(figure)
-    figure.suptitle(title, fontsize=10)
+    left.set_title(title, loc='left')
     terrain.under(figure, words)
   return figure
 
@@ -175,6 +175,6 @@ def sharpness(found: Sequence[Sharp], title: str, words: str) -> Any:
       traces.plain_ticks(axes.yaxis)
     traces.whole_ticks(bottom.xaxis)
     terrain.legend(figure)
-    figure.suptitle(title, fontsize=10)
+    top.set_title(title, loc='left')
     terrain.under(figure, words)
   return figure
