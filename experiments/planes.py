@@ -116,8 +116,9 @@ def trajectories(made: Bench) -> Sight:
     label = f'{track.label} at {track.learning_rate:.3g}, C = {true[-1]:.3g}'
     paths.append(landscapes.Path(track.entry, label, each, true, below))
   gap = np.exp(np.median(np.concatenate(gaps)))
+  counted = 'one descent' if len(paths) == 1 else f'{len(paths)} descents'
   words = (
-    f'Snapshots of {len(everything)} descent(s) on the plane that explains '
+    f'Snapshots of {counted} on the plane that explains '
     f'{100 * found.share.sum():.1f} % of their variance; circles are starts, '
     'squares ends. A projection lies: right, the true cost of every snapshot '
     f'against the contour under it, apart by a factor of {gap:.2f} in the '

@@ -100,7 +100,7 @@ def sight(
   seconds = sum(made.spent)
   made.spent.clear()
   cost = (
-    f'cost: {seconds:.3g} s, as long as {seconds / made.unit:,.0f} gradients '
+    f'cost: {seconds:.3g} s, as long as {seconds / made.unit:.3g} gradients '
     f'of all {size(made):,} training examples'
   )
   png = plots.png(draw(f'{words}\n{cost}'))

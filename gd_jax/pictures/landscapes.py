@@ -81,19 +81,19 @@ def plane(
   against what the contour under it says: on the diagonal the plane is right.
   """
   pyplot, look = terrain.looked()
-  tints = plots.colours([path.entry for path in paths])
+  tints = plots.apart([(path.entry, path.label) for path in paths])
   with look:
     figure, (left, right) = pyplot.subplots(
       1, 2, figsize=(10.2, 5.2), width_ratios=(1.75, 1)
     )
     draw_section(figure, left, section)
     for place, path in enumerate(paths):
-      _draw_path(left, path, tints[path.entry], place)
+      _draw_path(left, path, tints[place], place)
       right.plot(
         path.shown,
         path.true,
         'o-',
-        color=tints[path.entry],
+        color=tints[place],
         linewidth=0.6,
         markersize=3,
         alpha=0.85,
@@ -143,7 +143,6 @@ def _draw_diagonal(axes: Any, paths: Sequence[Path]) -> None:
     va='top',
     fontsize=7.5,
     color=terrain.INK,
-    rotation=0,
   )
   axes.set(
     xscale='log',

@@ -59,7 +59,7 @@ def polls(found: Sequence[Poll], n: int, title: str, words: str) -> Any:
       xscale='log',
       ylim=(min(0.0, right.get_ylim()[0]), 1.03),
       xlabel='examples in the mini-batch, m',
-      ylabel='cosine of the angle between g_m and g',
+      ylabel='cosine between g_m and g',
     )
     for axes in (left, right):
       traces.plain_ticks(axes.xaxis)
@@ -137,14 +137,14 @@ class Sharp(NamedTuple):
 def sharpness(found: Sequence[Sharp], title: str, words: str) -> Any:
   """lambda_max against updates with 2/eta, and the cost below."""
   pyplot, look = terrain.looked()
-  tints = plots.colours([one.entry for one in found])
+  tints = plots.apart([(one.entry, one.label) for one in found])
   with look:
     figure, (top, bottom) = pyplot.subplots(
       2, 1, figsize=(7.4, 5.6), sharex=True, height_ratios=(1.7, 1)
     )
     for place, one in enumerate(found):
       style = {
-        'color': tints[one.entry],
+        'color': tints[place],
         'linestyle': terrain.LINES[place // 8 % len(terrain.LINES)],
       }
       top.errorbar(

@@ -106,7 +106,17 @@ def test_an_optimizer_that_keeps_a_key_is_saved_and_goes_on(tmp_path):
   assert len(rows_of(tmp_path, 'noisy')) == 2
 
 
-SHORT = ['--batch_size=3', '--layer_sizes=64,200,10', '--epochs=60']
+SHORT = [
+  '--batch_size=3',
+  '--layer_sizes=64,200,10',
+  '--epochs=60',
+  '--snapshots=31',
+]
+
+
+def snapshots_of(workdir, name):
+  folder = workdir / name / 'snapshots' / '00'
+  return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 @pytest.fixture(scope='module')
@@ -147,6 +157,9 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, unbroken, number):
   train(tmp_path, 'part', '--resume', *SHORT)
   assert rows_of(tmp_path, 'part') == rows_of(unbroken, 'whole')
   assert last_arrays(tmp_path, 'part') == last_arrays(unbroken, 'whole')
+  kept = snapshots_of(unbroken, 'whole')
+  assert len(kept) == 2 * 31
+  assert snapshots_of(tmp_path, 'part') == kept
 
 
 def test_resuming_what_is_finished_or_another_run_is_said(unbroken):
