@@ -77,20 +77,20 @@ def test_T42_the_images_on_their_first_two_directions(mnist):
   assert one < -700
 
 
-def test_T36_seeds_end_alike_and_apart_with_a_barrier_between():
-  digits = data.load('digits')
+def test_T36_seeds_end_alike_and_apart_with_a_barrier_between(mnist):
   ends = [
-    trained(digits, (64, 30, 10), seed=seed, epochs=30, eta=2.0)[1]
+    trained(mnist, (784, 30, 10), seed=seed, epochs=2, eta=3.0)[1]
     for seed in (0, 1)
   ]
-  split = landscape.whole(costs.example_cost(*parts(digits)))
-  t = np.linspace(0, 1, 21, dtype='f4')[:, None]
+  split = landscape.whole(costs.example_cost(*parts(mnist)))
+  t = np.linspace(0, 1, 9, dtype='f4')[:, None]
   step = jax.tree.map(lambda a, b: b - a, *ends)
   cost = jax.jit(landscape.slice_of(split, MESH))(
-    ends[0], landscape.stacked(step), t, totals.deal(digits.train, MESH)
+    ends[0], landscape.stacked(step), t, totals.deal(mnist.train, MESH)
   )
-  assert max(cost[0], cost[-1]) < 0.02
-  assert cost.max() > 10 * max(cost[0], cost[-1])
+  assert float(cost[0]) == pytest.approx(float(cost[-1]), rel=0.1)
+  assert max(cost[0], cost[-1]) < 0.06
+  assert cost.max() > 4 * max(cost[0], cost[-1])
   length = np.linalg.norm(flatten_util.ravel_pytree(ends[0])[0])
   apart = np.linalg.norm(flatten_util.ravel_pytree(step)[0])
   assert apart > 0.5 * length
