@@ -1,6 +1,7 @@
 """The cost surface round a run: slices and projections."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -150,44 +151,57 @@ def named(found: principal.Principal) -> tuple[str, str]:
   )
 
 
+class Line(NamedTuple):
+  """The cost on the line between two ends, and a little beyond."""
+
+  t: np.ndarray  # the first end at 0, the other at 1
+  cost: np.ndarray
+  ends: tuple[float, float]
+  barrier: float  # how far the cost rises above the higher end
+  apart: float  # in lengths of the first
+
+
+def line(made: Bench, first: tracks.Track, other: tracks.Track) -> Line:
+  """The line from the end of one descent to that of another."""
+  t = np.linspace(-0.25, 1.25, 2 * made.points - 1)
+  start = flatten_util.ravel_pytree(first.params[-1])[0]
+  direction = jax.tree.map(
+    lambda b, a: b - a, other.params[-1], first.params[-1]
+  )
+  found = workbench.run(
+    made,
+    made.slices,
+    first.params[-1],
+    landscape.stacked(direction),
+    t.astype(start.dtype)[:, None],
+    made.train,
+  )
+  cost = np.asarray(found.cost, np.float64)
+  low, high = np.interp([0, 1], t, cost)
+  barrier = max(0.0, cost[(t >= 0) & (t <= 1)].max() - max(low, high))
+  length = np.linalg.norm(flatten_util.ravel_pytree(direction)[0])
+  apart = float(length / np.linalg.norm(start))
+  return Line(t, cost, (float(low), float(high)), float(barrier), apart)
+
+
 def between(made: Bench) -> Sight:
   """The cost on the lines from the first end to the others (T36)."""
   first, *others = made.subject.tracks
-  t = np.linspace(-0.25, 1.25, 2 * made.points - 1)
-  lines, facts, said = {}, [], []
-  start = flatten_util.ravel_pytree(first.params[-1])[0]
+  lines, facts = {}, []
   for other in others:
-    direction = jax.tree.map(
-      lambda b, a: b - a, other.params[-1], first.params[-1]
+    found = line(made, first, other)
+    name = f'{first.label} to {other.label}'
+    lines[name] = found.t, found.cost
+    facts.append(
+      (
+        name,
+        f'{found.ends[0]:.3g} and {found.ends[1]:.3g} at the ends, barrier '
+        f'{found.barrier:.3g}, {found.apart:.2f} lengths of the first apart',
+      )
     )
-    cost = np.asarray(
-      workbench.run(
-        made,
-        made.slices,
-        first.params[-1],
-        landscape.stacked(direction),
-        t.astype(start.dtype)[:, None],
-        made.train,
-      ).cost,
-      np.float64,
-    )
-    inside = (t >= 0) & (t <= 1)
-    ends = np.interp([0, 1], t, cost)
-    barrier = max(0.0, cost[inside].max() - ends.max())
-    apart = float(
-      np.linalg.norm(flatten_util.ravel_pytree(direction)[0])
-      / np.linalg.norm(start)
-    )
-    lines[f'{first.label} to {other.label}'] = t, cost
-    fact = (
-      f'{ends[0]:.3g} and {ends[1]:.3g} at the ends, barrier {barrier:.3g}, '
-      f'{apart:.2f} lengths of the first apart'
-    )
-    facts.append((f'{first.label} to {other.label}', fact))
-    said.append(f'{first.label} to {other.label}: {fact}')
-  more = len(said) - 4
-  if more > 0:
-    said = [*said[:4], f'and {more} more in the report']
+  said = [f'{name}: {fact}' for name, fact in facts]
+  if len(said) > 4:
+    said = [*said[:4], f'and {len(said) - 4} more in the report']
   return workbench.sight(
     made,
     'between',

@@ -1,6 +1,8 @@
 """Gradients, curvature and answers of a run, seen by `inspect_run`."""
 
 import functools
+from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from jax import flatten_util
 from experiments import tracks
 from experiments import workbench
 from experiments.workbench import Bench
+from experiments.workbench import size
 from gd_jax.insight import gradients
 from gd_jax.insight import landscape
 from gd_jax.insight import noise
@@ -28,49 +31,60 @@ def ladder(n: int) -> list[tuple[int, int]]:
   return [(m, min(2000, max(16, EXAMPLES // m)) // 8 * 8) for m in sizes]
 
 
+class Polled(NamedTuple):
+  """What mini-batches of rising sizes say at one point."""
+
+  sizes: list[int]
+  errors: list[np.ndarray]  # |g_m - g|^2 of each mini-batch
+  cosines: list[np.ndarray]
+  slope: noise.Estimate
+  noise: noise.NoiseScale
+
+
+def poll_at(made: Bench, params: Any) -> Polled:
+  """Many mini-batches of each size of the ladder, at some parameters."""
+  cost_of, mesh, n = made.subject.problem.cost_of, made.mesh, size(made)
+  dealt = totals.deal(made.subject.problem.train, mesh, most=gradients.CHUNK)
+  mean = workbench.run(made, made.mean, params, made.train).grad
+  each, _ = workbench.run(
+    made, workbench.each(cost_of, mesh), params, mean, dealt
+  )
+  each = totals.flat(each, n)
+  vector = np.asarray(flatten_util.ravel_pytree(mean)[0], np.float64)
+  scale = noise.noise_scale(each.square, each.along, float(vector @ vector))
+  sizes, errors, cosines = [], [], []
+  for m, repeats in ladder(n):
+    order = noise.draws(workbench.SEED, n, m, repeats + -repeats % mesh.size)
+    poll = workbench.run(
+      made, workbench.polls(cost_of, mesh), params, mean, made.everywhere, order
+    )
+    sizes.append(m)
+    errors.append(np.asarray(poll.error, np.float64))
+    cosines.append(np.asarray(poll.cosine, np.float64))
+  slope = noise.slope(sizes, errors, n)
+  return Polled(sizes, errors, cosines, slope, scale)
+
+
 def polls(made: Bench, track: tracks.Track) -> Sight:
   """Mini-batches as polls, at the start and at the end (T18, T32)."""
-  cost_of, mesh = made.subject.problem.cost_of, made.mesh
-  n, found, words, facts = workbench.size(made), [], [], []
-  dealt = totals.deal(made.subject.problem.train, mesh, most=gradients.CHUNK)
+  n, found, words, facts = size(made), [], [], []
   for name, params in (('start', track.params[0]), ('end', track.params[-1])):
-    mean = workbench.run(made, made.mean, params, made.train).grad
-    each, _ = workbench.run(
-      made, workbench.each(cost_of, mesh), params, mean, dealt
-    )
-    each = totals.flat(each, n)
-    vector = np.asarray(flatten_util.ravel_pytree(mean)[0], np.float64)
-    scale = noise.noise_scale(each.square, each.along, float(vector @ vector))
-    sizes, errors, cosines = [], [], []
-    for m, repeats in ladder(n):
-      order = noise.draws(workbench.SEED, n, m, repeats - repeats % mesh.size)
-      poll = workbench.run(
-        made,
-        workbench.polls(cost_of, mesh),
-        params,
-        mean,
-        made.everywhere,
-        order,
-      )
-      sizes.append(m)
-      errors.append(np.asarray(poll.error, np.float64))
-      cosines.append(np.asarray(poll.cosine, np.float64))
-    slope = noise.slope(sizes, errors, n)
-    m = np.array(sizes)
-    population = scale.trace * (n - 1) / n
+    polled = poll_at(made, params)
+    slope, ends = polled.slope, polled.noise.scale
+    m = np.array(polled.sizes)
+    population = polled.noise.trace * (n - 1) / n
     found.append(
       polling.Poll(
         label=name,
         m=m,
-        error=np.array([e.mean() for e in errors]),
-        reach=2 * np.array([noise.mean_and_error(e)[1] for e in errors]),
+        error=np.array([e.mean() for e in polled.errors]),
+        reach=2 * np.array([noise.mean_and_error(e)[1] for e in polled.errors]),
         law=population / m * noise.finite_population(n, m),
-        cosine=np.array([c.mean() for c in cosines]),
-        low=np.array([np.quantile(c, 0.1) for c in cosines]),
-        high=np.array([np.quantile(c, 0.9) for c in cosines]),
+        cosine=np.array([c.mean() for c in polled.cosines]),
+        low=np.array([np.quantile(c, 0.1) for c in polled.cosines]),
+        high=np.array([np.quantile(c, 0.9) for c in polled.cosines]),
       )
     )
-    ends = scale.scale
     words.append(
       f'{name}: slope {slope.value:.3f} ({slope.low:.3f} to {slope.high:.3f}) '
       f'once divided by (N - m)/(N - 1), -1 by theory; noise scale '
@@ -81,15 +95,14 @@ def polls(made: Bench, track: tracks.Track) -> Sight:
       (f'{name}: noise scale', f'{ends.value:.4g}'),
       (f'{name}: its interval', f'{ends.low:.4g} to {ends.high:.4g}'),
       (
-        f'{name}: cosine at m = ' + ', '.join(map(str, sizes)),
-        ', '.join(f'{c.mean():.2f}' for c in cosines),
+        f'{name}: cosine at m = ' + ', '.join(map(str, polled.sizes)),
+        ', '.join(f'{c.mean():.2f}' for c in polled.cosines),
       ),
     ]
-  m = track.batch_size
   words.append(
-    f'mini-batches of {m:,} touch {n / m:,.0f} times fewer examples than the '
-    'gradient; bands hold 80 % of them; noise scale by delete-one jackknife, '
-    '95 %'
+    f'mini-batches of {track.batch_size:,} touch {n / track.batch_size:,.0f} '
+    'times fewer examples than the gradient; bands hold 80 % of them; noise '
+    'scale by delete-one jackknife, 95 %'
   )
   return workbench.sight(
     made,
@@ -103,7 +116,7 @@ def polls(made: Bench, track: tracks.Track) -> Sight:
 
 def weights(made: Bench, track: tracks.Track) -> Sight:
   """Which weights matter, and how unlike examples are (T22)."""
-  problem, mesh, n = made.subject.problem, made.mesh, workbench.size(made)
+  problem, mesh, n = made.subject.problem, made.mesh, size(made)
   params = track.params[-1]
   mean = workbench.run(made, made.mean, params, made.train).grad
   dealt = totals.deal(problem.train, mesh, most=gradients.CHUNK)
