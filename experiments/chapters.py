@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from experiments import insight_proofs as insights
 from experiments import network_proofs as networks
 from experiments import proofs
 from experiments import terrain_proofs
@@ -30,7 +31,7 @@ class Part(NamedTuple):
 
 _DESCEND = 'python -m experiments.descend '
 _HERE = 'python -m experiments.textbook --rows='
-_TEST = 'make test'
+_INSPECT = 'python -m experiments.inspect_run '
 _CLAIMS = 'make claims'
 
 INTRO = (
@@ -135,7 +136,8 @@ _TERRAIN = Part(
       'Many dimensions are seen through slices and projections',
       '',
       'values on a slice equal the cost there; explained variance is stated',
-      _TEST,
+      _INSPECT + '--views=trajectories,surroundings',
+      insights.projections,
     ),
   ),
 )
@@ -313,25 +315,72 @@ _TRAINING = Part(
   ),
 )
 
+# What is shown on MNIST stands on the page where TFDS has prepared it.
+_ON_MNIST = insights.HAS_MNIST
+
+_INSIDE = Part(
+  'Inside a run',
+  'Noise, curvature and the shape of the valley, seen round trained networks.',
+  (
+    Row(
+      'T18',
+      'Polling: the mini-batch gradient is unbiased, its variance falls as 1/m',
+      'E |g_m − g|² = tr(S)/m · (N − m)/(N − 1)',
+      'slope -1 inside its interval; the factor itself at m = N/2',
+      _INSPECT + '--views=polls',
+      insights.polling,
+    ),
+    Row(
+      'T32',
+      'A poll is cheap and points in the generally correct direction',
+      'cos = g_m · g / (|g_m||g|)',
+      '6,000 times fewer examples; cosines 0.68, 0.95, 0.99, 1.00 at m = 1, '
+      '10, 100, 1000 at the start, 0.07, 0.11, 0.31, 0.71 after an epoch at eta 3',
+      _INSPECT + '--views=polls',
+      insights.direction if _ON_MNIST else None,
+    ),
+    Row(
+      'T22',
+      'Some weights matter more; Adam undoes it',
+      'dC = g_j d',
+      'dC over g d is 1; Adam moves each weight by about eta',
+      _INSPECT + '--views=weights',
+      insights.importance,
+    ),
+    Row(
+      'T23',
+      'Second derivatives: too many to write down, cheap to multiply by',
+      'H v = d/dt grad C(w + t v)',
+      '5e11 for a million weights; equal to the dense matrix; a few gradients',
+      _INSPECT + '--views=sharpness',
+      insights.products,
+    ),
+    Row(
+      'T36',
+      'Many equally good minima',
+      'C(w_1 + t (w_2 − w_1))',
+      'costs within a few per cent, weights far apart, a barrier between',
+      _INSPECT + 'A B --views=between,trajectories',
+      insights.minima if _ON_MNIST else None,
+    ),
+    Row(
+      'T42',
+      'Projection shows clusters of the data',
+      '',
+      '9.70 + 7.10 = 16.8 % of the variance',
+      _INSPECT + '--views=data',
+      insights.clusters if _ON_MNIST else None,
+    ),
+  ),
+)
+
 _ELSEWHERE = Part(
   'Proven elsewhere',
-  'These take MNIST, PyTorch, many seeds, or a part of the project that comes '
-  'to this page as it comes to exist. The command beside each proves it.',
+  'These take PyTorch, or many seeds on MNIST. The command beside each '
+  'proves it.',
   tuple(
     Row(name, claim, '', expected, command)
     for name, claim, expected, command in (
-      (
-        'T18',
-        'Polling: the mini-batch gradient is unbiased',
-        'variance falls as 1/m, times (N - m)/(N - 1)',
-        _TEST,
-      ),
-      (
-        'T32',
-        'A poll is cheap and points in the generally correct direction',
-        'cosines 0.68, 0.95, 0.99, 1.00 at m = 1, 10, 100, 1000',
-        _TEST,
-      ),
       ('T33', 'The shaky walker arrives first', 'seconds to 90 %', _CLAIMS),
       (
         'T34',
@@ -340,11 +389,7 @@ _ELSEWHERE = Part(
         _CLAIMS,
       ),
       ('T35', 'Does the noise generalise better?', 'as found', _CLAIMS),
-      ('T22', 'Some weights matter more', 'dC = g_i d', _TEST),
-      ('T23', 'Second derivatives', 'one costs a few gradients', _TEST),
       ('T26', "PyTorch's SGD", "torch.optim.SGD's weights", 'make torch'),
-      ('T36', 'Many equally good minima', 'a barrier between them', _CLAIMS),
-      ('T42', 'Projection shows clusters', '9.70 + 7.10 = 16.8 %', _TEST),
       ('T27', '784-30-10 from N(0, 1)', 'median in [94.70, 95.35] %', _CLAIMS),
       ('T28', 'From the scaled start', 'mean in [95.50, 95.88] %', _CLAIMS),
       ('T29', '784-100-10', 'every seed >= 97.5 %', _CLAIMS),
@@ -354,4 +399,12 @@ _ELSEWHERE = Part(
   ),
 )
 
-CHAPTERS = (_FIRST, _TERRAIN, _RATES, _NEURONS, _TRAINING, _ELSEWHERE)
+CHAPTERS = (
+  _FIRST,
+  _TERRAIN,
+  _RATES,
+  _NEURONS,
+  _TRAINING,
+  _INSIDE,
+  _ELSEWHERE,
+)

@@ -24,6 +24,7 @@ import jax
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import keeping
 from experiments import outputs
 from experiments import problem as problems
 from experiments import session
@@ -144,6 +145,7 @@ FLAGS = (
   flags.WORKDIR,
   flags.NAME,
   flags.RESUME,
+  flags.SNAPSHOTS,
   flags.JSON,
 )
 
@@ -193,6 +195,7 @@ def main(context: start.Context) -> int:
     certified = studies.certificates_of(protocol) if context.first else []
     try:
       rows, programs = studies.train_all(kept, arena, protocol, plan)
+      keeping.keep_study(kept, arena, protocol, rows)
     except tournament.InterruptedStudyError:
       return session.interrupted(context)
     if not context.first:

@@ -250,6 +250,12 @@ SCHEDULE = flags.DEFINE_string(
 CHECKPOINT_EVERY = whole(
   'checkpoint_every', 1, 'Epochs between two checkpoints.', least=1
 )
+SNAPSHOTS = whole(
+  'snapshots',
+  0,
+  'Parameters kept, spread over the run with start and end, for inspect_run; 0 '
+  'keeps none.',
+)
 RESUME = flags.DEFINE_bool(
   'resume', False, 'Go on with the run --name from its newest checkpoint.'
 )
@@ -299,7 +305,14 @@ GROUPS = {
   ),
   'Device': (PLATFORM, PRECISION),
   'Several processes': SEVERAL,
-  'Run directory': (WORKDIR, NAME, RESUME, CHECKPOINT_EVERY, JSON),
+  'Run directory': (
+    WORKDIR,
+    NAME,
+    RESUME,
+    CHECKPOINT_EVERY,
+    SNAPSHOTS,
+    JSON,
+  ),
 }
 
 

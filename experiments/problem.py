@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import flags
 from experiments import start
+from gd_jax.insight import landscape
 from gd_jax.model import costs
 from gd_jax.model import mlp
 from gd_jax.types import Examples
@@ -46,6 +47,8 @@ class Problem(NamedTuple):
   commonest: float  # share of the validation split's commonest class
   fingerprint: str
   words: str  # one line for people
+  split: Any = None  # scores_of in two, a `landscape.Split` of our network
+  image: tuple[int, ...] = ()  # shape of one input, such as (28, 28, 1)
 
 
 def size_of(examples: Examples) -> int:
@@ -191,6 +194,14 @@ def from_flags(
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
     words=f'{named}, {shape}, {values["cost"]} cost, {words} start',
+    split=landscape.Split(
+      *costs.split_scores(
+        functools.partial(mlp.above, activation=values['activation']),
+        cost,
+        decode,
+      )
+    ),
+    image=dataset.shape,
   )
 
 

@@ -8,7 +8,8 @@ sigmoid neurons to read handwritten digits?
       --batch_size=10 --learning_rate=3 --epochs=30 --init=normal
 
 Writes a run directory: config.json, rows.jsonl (one row an epoch), status.json,
-checkpoint/ and figures/curves.png. Expected: about 90 % of the digits after 5
+checkpoint/, figures/curves.png and, with --snapshots=21, what
+`experiments.inspect_run` looks at. Expected: about 90 % of the digits after 5
 epochs, in seconds; the second command (Nielsen, chapter 1) about 95 % of MNIST.
 """
 
@@ -23,6 +24,7 @@ import jax.numpy as jnp
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import keeping
 from experiments import problem as problems
 from experiments import session
 from experiments import start
@@ -34,6 +36,7 @@ from gd_jax.pictures import plots
 from gd_jax.types import Batch
 from gd_jax.types import Optimizer
 from gd_jax.world import clock
+from gd_jax.world import snapshots
 
 OPTIMIZER = absl_flags.DEFINE_string(
   'optimizer', 'sgd', f'How to descend: {flags.ENTRY}'
@@ -54,6 +57,7 @@ FLAGS = (
   flags.NAME,
   flags.RESUME,
   flags.CHECKPOINT_EVERY,
+  flags.SNAPSHOTS,
   flags.JSON,
 )
 
@@ -137,6 +141,17 @@ def descend(
   # Of an epoch that a stop cut in two, both parts count.
   seconds, compiling = spent.get('train_seconds', 0.0), 0.0
   warm = False
+  cut = keeping.pieces(values, problem, values['batch_size'])
+  marks = keeping.marks(values, len(cut))
+  about = keeping.about(
+    values['optimizer'],
+    values['learning_rate'],
+    values['seed'],
+    values['batch_size'],
+    values['init'][0],
+  )
+  if 0 in marks and not done:
+    snapshots.save(kept.run.path, 0, 0, state.params, about)
   for piece in train_pieces(values, problem, step, state, done):
     done += 1
     seconds += piece.train_seconds
@@ -144,6 +159,9 @@ def descend(
     if not piece.finite:
       made = piece.epoch * updates + piece.updates.start
       return diverged(step, piece, made), rows
+    if done in marks:
+      made = piece.epoch * updates + piece.updates.stop
+      snapshots.save(kept.run.path, 0, made, piece.after.params, about)
     sums = jax.tree.map(jnp.add, sums, piece.metrics)
     if piece.last:
       if not warm:
@@ -182,8 +200,7 @@ def train_pieces(
 ) -> Iterator[Piece]:
   """Trains piece after piece, each gathered while the one before trains."""
   m, n = values['batch_size'], problems.size_of(problem.train)
-  row_bytes = sum(leaf[:1].nbytes for leaf in jax.tree.leaves(problem.train))
-  cut = batches.pieces(steps_an_epoch(values, problem), m * row_bytes)
+  cut = keeping.pieces(values, problem, m)
   todo = (divmod(k, len(cut)) for k in range(done, values['epochs'] * len(cut)))
   on_cpu = jax.local_devices()[0].platform == 'cpu'
   examples = problem.train if on_cpu else jax.device_put(problem.train)

@@ -160,6 +160,10 @@ def end_of(run: Path) -> dict[str, Any]:
     'rows': untimed(lines_of(run)),
     'arrays': arrays_of(run),
     'checkpoints': [path.name for path in manifests(run)],
+    'snapshots': {
+      str(path.relative_to(run)): path.read_bytes()
+      for path in (run / 'snapshots').rglob('*.npz')
+    },
     'files': sorted(
       str(path.relative_to(run))
       for path in run.rglob('*')

@@ -76,9 +76,12 @@ def gather(examples: Examples, order: Order) -> Batch:
   return Batch(taken, order.weights)
 
 
-def pieces(steps: int, bytes_a_step: int) -> list[slice]:
-  """Cuts an epoch into runs of updates whose examples fit PIECE_BYTES."""
-  count = min(steps, max(1, steps_of(steps * bytes_a_step, PIECE_BYTES)))
+def pieces(steps: int, bytes_a_step: int, least: int = 1) -> list[slice]:
+  """Cuts an epoch into runs of updates whose examples fit PIECE_BYTES.
+
+  There are about `least` of them or more, all of one length but the last.
+  """
+  count = min(steps, max(least, steps_of(steps * bytes_a_step, PIECE_BYTES)))
   size = steps_of(steps, count)
   return [slice(s, min(s + size, steps)) for s in range(0, steps, size)]
 

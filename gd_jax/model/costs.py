@@ -92,13 +92,35 @@ def example_scores(
 
   def scores_of(params: Params, image: Images) -> Scores:
     x, y = decode(image, dtype_of(params))
-    z = network(params, x)
-    predicted = jax.nn.one_hot(jnp.argmax(z), len(z), dtype=z.dtype)
-    return Scores(cost(z, y), jnp.sum(predicted * y), predicted)
+    return _scored(network(params, x), y, cost)
 
   return scores_of
+
+
+def _scored(z: jax.Array, y: jax.Array, cost: Cost) -> Scores:
+  predicted = jax.nn.one_hot(jnp.argmax(z), len(z), dtype=z.dtype)
+  return Scores(cost(z, y), jnp.sum(predicted * y), predicted)
 
 
 def dtype_of(params: Any) -> Any:
   """The one dtype of a pytree of parameters."""
   return jnp.result_type(*jax.tree.leaves(params))
+
+
+def split_scores(
+  above: Callable[[Any, jax.Array], jax.Array], cost: Cost, decode: Decode
+) -> tuple[Callable[[Params, Images], jax.Array], Callable[..., Scores]]:
+  """`example_scores` in two: the first layer's weighted input, and the rest.
+
+  above: (layers above the first, z of the first) -> z of the last.
+  """
+
+  def first(params: Params, image: Images) -> jax.Array:
+    x, _ = decode(image, dtype_of(params))
+    return params[0].w @ x + params[0].b
+
+  def rest(params: Params, z: jax.Array, image: Images) -> Scores:
+    _, y = decode(image, dtype_of(params))
+    return _scored(above(params[1:], z), y, cost)
+
+  return first, rest

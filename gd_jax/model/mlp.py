@@ -66,11 +66,17 @@ def weighted_input(
   params: Params, x: jax.Array, activation: str = 'sigmoid'
 ) -> jax.Array:
   """Z of the last layer, [n_out], for one example x [n_in]."""
-  *hidden, last = params
-  a = x
-  for layer in hidden:
-    a = ACTIVATIONS[activation](layer.w @ a + layer.b)
-  return last.w @ a + last.b
+  first, *rest = params
+  return above(rest, first.w @ x + first.b, activation)
+
+
+def above(
+  layers: Sequence[Layer], z: jax.Array, activation: str = 'sigmoid'
+) -> jax.Array:
+  """Z of the last layer from the weighted input z of the layer below."""
+  for layer in layers:
+    z = layer.w @ ACTIVATIONS[activation](z) + layer.b
+  return z
 
 
 def predict(

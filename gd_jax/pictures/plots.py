@@ -69,6 +69,16 @@ def colours(names: Iterable[str]) -> dict[str, str]:
   return known
 
 
+def apart(named: Sequence[tuple[str, str]]) -> list[str]:
+  """A colour for each (entry, label): the entry's, or where two share one,
+  the label's.
+  """
+  entries, labels = zip(*named, strict=True)
+  names = entries if len(set(entries)) == len(entries) else labels
+  known = colours(names)
+  return [known[name] for name in names]
+
+
 def png(figure: Any) -> bytes:
   """The figure as the bytes of a PNG file; the figure is closed."""
   from matplotlib import pyplot

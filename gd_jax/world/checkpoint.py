@@ -7,8 +7,6 @@ to there and of its own text, the tree of paths, dtypes and shapes, and the
 configuration. The newest sound one is found by listing and verifying.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -21,6 +19,7 @@ import jax
 from gd_jax.types import UserError
 from gd_jax.world import arrays
 from gd_jax.world import files
+from gd_jax.world import seals
 
 FORMAT = 1
 
@@ -73,14 +72,14 @@ def save(
     'format': FORMAT,
     'step': step,
     'arrays_size': len(data),
-    'arrays_sha256': _sha256(data),
+    'arrays_sha256': seals.sha256(data),
     'rows_size': len(rows),
-    'rows_sha256': _sha256(rows),
+    'rows_sha256': seals.sha256(rows),
     **_identity(state, config),
     'extra': dict(extra),
   }
   files.write_file(folder / f'{step}.npz', data)
-  files.write_file(folder / f'{step}.json', _sealed(manifest))
+  files.write_file(folder / f'{step}.json', seals.sealed(manifest))
   earlier = [other for other in _steps(folder, 'json') if other < step]
   _prune(folder, {step, *earlier[:1]})
 
@@ -108,7 +107,9 @@ def newest(
       manifest = _manifest(folder, step)
       _refuse_other(folder, manifest, wanted, may_differ)
       _check_rows(folder.parent / 'rows.jsonl', manifest)
-      state = arrays.unpacked(_arrays(folder, manifest), template)
+      state = arrays.unpacked(
+        seals.arrays(folder / f'{step}.npz', manifest), template
+      )
     except (OSError, ValueError, RecursionError) as error:
       why = files.shown(error)
       skipped.append(f'{files.shown(folder)}/{step} is damaged: {why}')
@@ -126,20 +127,6 @@ def newest(
       'copy or run again under another --name.'
     )
   return None
-
-
-def _sha256(data: bytes) -> str:
-  return hashlib.sha256(data).hexdigest()
-
-
-def _sealed(body: Mapping[str, Any]) -> bytes:
-  """The manifest's bytes: ASCII JSON that ends in the SHA-256 of itself.
-
-  The hash is of the same text without the entry `sha256`.
-  """
-  text = json.dumps(body, indent=1, allow_nan=False)
-  seal = _sha256(text.encode('ascii'))
-  return f'{text[:-2]},\n "sha256": "{seal}"\n}}\n'.encode('ascii')
 
 
 def _identity(state: Any, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,16 +165,8 @@ def _prune(folder: Path, kept: set[int]) -> None:
 
 def _manifest(folder: Path, step: int) -> dict[str, Any]:
   """The manifest, once its seal holds; ValueError says what is wrong."""
-  data = (folder / f'{step}.json').read_bytes()
-  body = files.parsed(data)
-  if not isinstance(body, dict):
-    raise ValueError('its manifest is no JSON')
-  body.pop('sha256', None)
+  body = seals.opened(folder / f'{step}.json')
   version = body.get('format')
-  if _sealed(body) != data:
-    raise ValueError(
-      f'its manifest (format {version!a}) is not as it was written'
-    )
   if version != FORMAT:
     raise UserError(
       f'{files.shown(folder)}/{step} has format {version!a} where this version '
@@ -225,19 +204,7 @@ def _refuse_other(
 def _check_rows(file: Path, manifest: dict[str, Any]) -> None:
   """ValueError unless rows.jsonl begins with the rows that were saved."""
   rows, size = file.read_bytes(), manifest['rows_size']
-  if len(rows) < size or _sha256(rows[:size]) != manifest['rows_sha256']:
+  if len(rows) < size or seals.sha256(rows[:size]) != manifest['rows_sha256']:
     raise ValueError(
       f'the first {size} bytes of rows.jsonl are not as they were written'
     )
-
-
-def _arrays(folder: Path, manifest: dict[str, Any]) -> bytes:
-  """The bytes of the .npz, once they are those that were saved."""
-  file, size = folder / f'{manifest["step"]}.npz', manifest['arrays_size']
-  found = file.stat().st_size
-  if found != size:
-    raise ValueError(f'its arrays have {found} bytes in place of {size}')
-  data = file.read_bytes()
-  if _sha256(data) != manifest['arrays_sha256']:
-    raise ValueError('its arrays are not as they were written')
-  return data

@@ -3,8 +3,14 @@
 import json
 import shutil
 
+import jax
 import pytest
 
+from gd_jax.descent import train
+from gd_jax.model import costs
+from gd_jax.model import mlp
+from gd_jax.world import data
+from gd_jax.world import snapshots
 from tests import scripts
 
 SMALL = ('--rates=3', '--tuning_seeds=2', '--epochs=2')
@@ -28,7 +34,12 @@ def rows_of(workdir, name):
 def finished(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('studies')
   found = compare(
-    workdir, 'two', *SMALL, '--optimizers=sgd,adam', '--report_seeds=7'
+    workdir,
+    'two',
+    *SMALL,
+    '--optimizers=sgd,adam',
+    '--report_seeds=7',
+    '--snapshots=5',
   )
   return workdir, found.stdout
 
@@ -44,6 +55,35 @@ def test_the_sentence_comes_first_and_lines_are_short(finished):
   assert 'of their movement' in said
   status = json.loads((workdir / 'two' / 'status.json').read_text())
   assert status['status'] == 'COMPLETED'
+
+
+def test_snapshots_are_those_of_the_first_report_seed(finished):
+  workdir, _ = finished
+  digits = data.load('digits')
+  parts = (
+    mlp.weighted_input,
+    costs.quadratic_of_z,
+    costs.decode_image(16.0, 10),
+  )
+  scores_of = costs.example_scores(*parts)
+  template = jax.eval_shape(
+    lambda: mlp.init(jax.random.key(0), (64, 30, 10), dtype='float32')
+  )
+  tracks = snapshots.load(workdir / 'two', template)
+  assert [track.about['entry'] for track in tracks] == ['sgd', 'adam']
+  for track in tracks:
+    assert track.steps == [0, 60, 120, 180, 240]
+    (end,) = [
+      row
+      for row in rows_of(workdir, 'two')
+      if row['phase'] == 'report'
+      and row['entry'] == track.about['entry']
+      and row['seed'] == track.about['seed'] == 2
+      and row['epoch'] == 2
+    ]
+    assert track.about['learning_rate'] == end['learning_rate']
+    scores = train.evaluate(scores_of, track.params[-1], digits.validation)
+    assert float(scores.cost) == pytest.approx(end['validation_cost'], rel=1e-3)
 
 
 def test_every_line_of_the_checklist_holds_but_the_edge(finished):

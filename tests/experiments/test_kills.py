@@ -22,6 +22,7 @@ RUNS = {
     '--layer_sizes=64,100,10',
     '--epochs=150',
     '--checkpoint_every=2',
+    '--snapshots=31',
   ],
   'compare': [
     '--optimizers=sgd,adam',
@@ -30,6 +31,7 @@ RUNS = {
     '--report_seeds=7',
     '--batch_size=2',
     '--epochs=8',
+    '--snapshots=3',
   ],
 }
 # What is waited for before the pause that ends in the signal.

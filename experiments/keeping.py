@@ -1,0 +1,107 @@
+"""Snapshots as they are made: by `train` on its way, by `compare` after."""
+
+import functools
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments import problem as problems
+from experiments import session
+from experiments import tournament
+from gd_jax.descent import batches
+from gd_jax.descent import entries
+from gd_jax.descent import train
+from gd_jax.judge import study
+from gd_jax.world import snapshots
+
+
+def pieces(
+  values: Mapping[str, Any], problem: problems.Problem, m: int
+) -> list[slice]:
+  """Cuts an epoch so that memory is bounded and snapshots fall on the cuts."""
+  n, epochs = problems.size_of(problem.train), values['epochs']
+  row_bytes = sum(leaf[:1].nbytes for leaf in jax.tree.leaves(problem.train))
+  least = batches.steps_of(max(values.get('snapshots') or 0, 2) - 1, epochs)
+  return batches.pieces(batches.steps_of(n, m), m * row_bytes, least)
+
+
+def marks(values: Mapping[str, Any], pieces_an_epoch: int) -> list[int]:
+  """The numbers of pieces after which a snapshot is kept, 0 among them."""
+  wanted = values.get('snapshots') or 0
+  total = pieces_an_epoch * values['epochs']
+  return snapshots.spread(total, wanted) if wanted else []
+
+
+def about(
+  entry: str, rate: float, seed: int, m: int, init: str
+) -> dict[str, Any]:
+  """What a manifest says of its track."""
+  return {
+    'entry': entry,
+    'learning_rate': rate,
+    'seed': seed,
+    'batch_size': m,
+    'init': init,
+  }
+
+
+def keep_study(
+  kept: session.Session,
+  arena: tournament.Arena,
+  protocol: study.Protocol,
+  rows: Sequence[Mapping[str, Any]],
+) -> None:
+  """Trains each entry's first report seed once more and keeps snapshots of it.
+
+  The same start, batches and rate as its lane, in a program of its own: a lane
+  is too fast to be stopped within an epoch. A descent that diverges keeps what
+  was finite.
+
+  Raises:
+    InterruptedStudyError: when a signal came; what is kept stays.
+  """
+  values = kept.config['flags']
+  seed = protocol.report_seeds[0]
+  if not values.get('snapshots') or not kept.context.first:
+    return
+  for place, one in enumerate(protocol.contestants):
+    rate = next(
+      row['learning_rate']
+      for row in rows
+      if (row['phase'], row['entry'], row['seed']) == ('report', one.name, seed)
+    )
+    what = about(one.name, rate, seed, one.batch_size, one.init)
+    problem = arena.problems[one.init]
+    optimizer = entries.build(
+      entries.parse(one.optimizer),
+      jnp.asarray(rate, arena.dtype),
+      arena.schedule,
+    )
+    step = train.make_step(
+      problem.cost_of,
+      optimizer,
+      gradients=arena.gradients,
+      reduction=arena.reduction,
+    )
+    run = jax.jit(functools.partial(train.run_epoch, step))
+    cut = pieces(values, problem, one.batch_size)
+    wanted = marks(values, len(cut))
+    state = train.start(arena.starts[one.init](seed), optimizer)
+    n = problems.size_of(problem.train)
+    for done in range(len(cut) * arena.epochs + 1):
+      epoch, part = divmod(done, len(cut))
+      if done in wanted:
+        made = epoch * cut[-1].stop + (cut[part].start if part else 0)
+        snapshots.save(kept.run.path, place, made, state.params, what)
+      if done == len(cut) * arena.epochs:
+        break
+      if arena.share.stopping():
+        raise tournament.InterruptedStudyError
+      order = batches.epoch_order(seed, epoch, n, one.batch_size)
+      some = batches.Order(*(leaf[cut[part]] for leaf in order))
+      state, metrics = run(state, arena.splits[0], some)
+      if not train.finite(state, metrics.cost):
+        break

@@ -1,0 +1,1 @@
+"""WHY: gradients, curvature and the cost surface around a network."""

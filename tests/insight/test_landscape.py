@@ -1,0 +1,140 @@
+"""Slices, lines and projections against the cost itself and numpy.linalg."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import flatten_util
+
+from gd_jax.insight import landscape
+from gd_jax.insight import mistakes
+from gd_jax.insight import principal
+from gd_jax.insight import totals
+from tests.insight import networks as nets
+
+
+def directions():
+  return landscape.stacked(nets.direction(2), nets.direction(3))
+
+
+def test_T10_a_slice_holds_the_cost_at_its_points():
+  where = landscape.grid(np.linspace(-1, 1, 7), np.linspace(-2, 2, 5))
+  assert where.shape == (35, 2)
+  assert where[1].tolist() == [pytest.approx(-2 / 3), -2]
+  found = [
+    jax.jit(landscape.slice_of(split, nets.MESH))(
+      nets.params(), directions(), where, nets.dealt()
+    )
+    for split in (landscape.whole(nets.SCORES_OF), nets.SPLIT)
+  ]
+  for k, (a, b) in enumerate(where):
+    vector = (
+      nets.flat(nets.params())
+      + a * nets.flat(nets.direction(2))
+      + b * nets.flat(nets.direction(3))
+    )
+    point = flatten_util.ravel_pytree(nets.params())[1](vector)
+    scores = jax.vmap(nets.SCORES_OF, (None, 0))(point, nets.images())
+    for scored in found:
+      assert float(scored.cost[k]) == pytest.approx(
+        float(nets.mean_cost(point)), abs=1e-12
+      )
+      assert float(scored.accuracy[k]) == pytest.approx(
+        float(scores.accuracy.mean())
+      )
+
+
+def test_filter_normalisation_by_its_definition():
+  d, params = nets.direction(), nets.params()
+  found = landscape.filter_normalised(d, params)
+  for layer, old, own in zip(found, d, params, strict=True):
+    for row, before, weights in zip(layer.w, old.w, own.w, strict=True):
+      wanted = before * np.linalg.norm(weights) / np.linalg.norm(before)
+      np.testing.assert_allclose(row, wanted, rtol=0, atol=1e-14)
+    assert (np.asarray(layer.b) == 0).all()
+  none = jax.tree.map(jnp.zeros_like, d)
+  assert not nets.flat(landscape.filter_normalised(none, params)).any()
+
+
+def test_T10_principal_directions_are_those_of_the_covariance():
+  rng = np.random.default_rng(0)
+  points = rng.standard_normal((12, 9)) * np.arange(1, 10) + 3
+  found = principal.of_points(points)
+  values, vectors = np.linalg.eigh(np.cov(points.T, bias=True))
+  np.testing.assert_allclose(found.share, values[::-1][:2] / values.sum())
+  overlap = np.abs(found.directions @ vectors[:, ::-1][:, :2])
+  np.testing.assert_allclose(overlap, np.eye(2), atol=1e-10)
+  where = principal.coordinates(found, points)
+  assert (where[-1] >= 0).all()
+  share = where.var(axis=0) / points.var(axis=0).sum()
+  np.testing.assert_allclose(share, found.share)
+
+
+def test_T10_points_of_a_plane_are_on_it_and_the_plane_explains_them():
+  rng = np.random.default_rng(1)
+  basis = np.linalg.qr(rng.standard_normal((20, 2)))[0].T
+  points = rng.standard_normal((6, 2)) @ basis + 5
+  found = principal.of_points(points)
+  assert found.share.sum() == pytest.approx(1)
+  where = principal.coordinates(found, points)
+  back = found.mean + where @ found.directions
+  np.testing.assert_allclose(back, points, atol=1e-12)
+
+
+def test_rows_in_chunks_give_the_directions_of_the_points():
+  rng = np.random.default_rng(2)
+  rows = rng.integers(0, 256, (9001, 5), dtype=np.uint8)
+  rows[:, 1] //= 3
+  found, whole = principal.of_rows(rows), principal.of_points(rows)
+  np.testing.assert_allclose(found.share, whole.share)
+  np.testing.assert_allclose(
+    np.abs(found.directions @ whole.directions.T), np.eye(2), atol=1e-8
+  )
+  flat = rows.astype(float) - rows.astype(float).mean(axis=0)
+  np.testing.assert_allclose(
+    principal.coordinates(found, rows), flat @ found.directions.T
+  )
+
+
+def test_points_that_never_moved_have_a_frame():
+  found = principal.of_points(np.ones((3, 4)))
+  assert found.share.tolist() == [0, 0]
+  (low, high), _ = principal.frame(
+    [principal.coordinates(found, np.ones((3, 4)))]
+  )
+  assert low < 0 < high
+
+
+def test_a_frame_holds_every_path_with_a_margin():
+  paths = [np.array([[0.0, 1.0], [8.0, 1.5]]), np.array([[4.0, 3.0]])]
+  (left, right), (low, high) = principal.frame(paths, margin=0.25)
+  assert (left, right) == (-2, 10)
+  assert (low, high) == (0.5, 3.5)
+
+
+def test_answers_confusion_and_the_dead():
+  split = totals.deal(nets.images(), nets.MESH, most=10)
+  found = totals.flat(
+    jax.jit(mistakes.answers_of(nets.SCORES_OF, nets.MESH))(
+      nets.params(), split
+    ),
+    nets.N,
+  )
+  labels = nets.images().y
+  for k in range(nets.N):
+    image = jax.tree.map(lambda leaf, k=k: leaf[k], nets.images())
+    scores = nets.SCORES_OF(nets.params(), image)
+    assert found.cost[k] == pytest.approx(float(scores.cost))
+    assert found.predicted[k] == int(jnp.argmax(scores.predicted))
+  matrix = mistakes.confusion(labels, found.predicted, 3)
+  assert matrix.sum(axis=1).tolist() == np.bincount(labels).tolist()
+  assert np.trace(matrix) == (found.predicted == labels).sum()
+  wrong = mistakes.worst(found, labels, 5)
+  assert (found.predicted[wrong] != labels[wrong]).all()
+  others = found.cost[(found.predicted != labels)]
+  assert sorted(others)[::-1][:5] == pytest.approx(found.cost[wrong].tolist())
+
+
+def test_T31_a_class_that_is_never_named_is_dead():
+  assert mistakes.dead(np.array([0, 2, 2, 0]), 4) == [1, 3]
+  assert mistakes.dead(np.arange(4), 4) == []
