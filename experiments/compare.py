@@ -89,6 +89,12 @@ LANE_BLOCK = flags.whole(
   'every device busy.',
   least=1,
 )
+RESPLIT = absl_flags.DEFINE_bool(
+  'resplit',
+  False,
+  'Deal all examples anew into training, validation and test for every seed, '
+  'so that intervals cover the split too.',
+)
 CERTIFY = absl_flags.DEFINE_bool(
   'certify',
   False,
@@ -126,6 +132,7 @@ FLAGS = (
   BATCH_SIZES,
   METRIC,
   TARGET,
+  RESPLIT,
   LANE_BLOCK,
   CERTIFY,
   PAIRS,

@@ -90,7 +90,6 @@ def keep_study(
     cut = pieces(values, problem, one.batch_size)
     wanted = marks(values, len(cut))
     state = train.start(arena.starts[one.init](seed), optimizer)
-    n = problems.size_of(problem.train)
     for done in range(len(cut) * arena.epochs + 1):
       epoch, part = divmod(done, len(cut))
       if done in wanted:
@@ -100,8 +99,8 @@ def keep_study(
         break
       if arena.share.stopping():
         raise tournament.InterruptedStudyError
-      order = batches.epoch_order(seed, epoch, n, one.batch_size)
+      order = arena.division.order(seed, epoch, one.batch_size)
       some = batches.Order(*(leaf[cut[part]] for leaf in order))
-      state, metrics = run(state, arena.splits[0], some)
+      state, metrics = run(state, arena.division.examples, some)
       if not train.finite(state, metrics.cost):
         break

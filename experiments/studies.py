@@ -99,6 +99,7 @@ def declare(
     target=('validation_accuracy', values['target'])
     if values['target']
     else None,
+    resplit=values['resplit'],
   )
 
 

@@ -85,7 +85,7 @@ def entries_table(scored: Mapping[str, Any]) -> str:
   ]
   note = (
     f'{scored["problem"]}; {scored["seeds"]} report seeds. Intervals are '
-    "Student's, unadjusted; they cover start and order on one fixed split."
+    f"Student's, unadjusted; they cover {scored['intervals_cover']}."
   )
   if any(entry['edge'] for entry in scored['entries'].values()):
     note += ' * the best rate lies at the edge of its grid.'

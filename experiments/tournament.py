@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from experiments import divisions
 from experiments import problem as problems
 from gd_jax.descent import batches
 from gd_jax.descent import entries
@@ -49,8 +50,7 @@ class Arena(NamedTuple):
   programs_of: Callable[[str], lanes.Programs]  # of an entry
   # (entry, batch size, kind of start, shape of a wave) -> compiled
   compiled: Callable[[str, int, str, tuple[int, int]], futures.Future]
-  evaluate: Callable[[Any, Any], Any]
-  splits: tuple[Any, Any, Any]  # train, validation, test on the devices
+  division: divisions.Division
 
 
 class Compiled(NamedTuple):
@@ -71,10 +71,8 @@ def arena(
 ) -> Arena:
   """Puts the examples on every device and makes ready to compile."""
   problem = next(iter(made.values()))
-  everywhere = jax.sharding.NamedSharding(mesh, jax.P())
-  splits = jax.device_put(
-    (problem.train, problem.validation, problem.test), everywhere
-  )
+  divide = divisions.resplit if values['resplit'] else divisions.fixed
+  division = divide(problem, mesh)
   # Compiling lets go of the interpreter: several programs compile at once.
   pool = futures.ThreadPoolExecutor(machine.cores())
 
@@ -96,7 +94,7 @@ def arena(
 
   @functools.cache
   def compiled(text: str, m: int, init: str, shape: tuple[int, int]):
-    order = batches.epoch_order(0, 0, problems.size_of(problem.train), m)
+    order = division.order(0, 0, m)
     rates = share.mine(np.zeros(shape, dtype))
     return pool.submit(
       compile_programs,
@@ -104,7 +102,7 @@ def arena(
       rates,
       stack([start_of(init)(0)] * len(rates)),
       stack([order] * len(rates)),
-      splits[0],
+      division.examples,
     )
 
   return Arena(
@@ -120,8 +118,7 @@ def arena(
     share=share,
     programs_of=programs_of,
     compiled=compiled,
-    evaluate=lanes.evaluator(problem.scores_of, mesh),
-    splits=splits,
+    division=division,
   )
 
 
@@ -191,8 +188,8 @@ def run_unit(
     InterruptedStudyError: when a signal came; nothing of the unit is kept.
   """
   one = unit.contestant
-  problem = arena.problems[one.init]
-  n, m = problems.size_of(problem.train), one.batch_size
+  division, m = arena.division, one.batch_size
+  n = problems.size_of(arena.problems[one.init].train)
   blocks, width = shape_of(arena, unit)
   made, compile_seconds = arena.compiled(
     one.optimizer, m, one.init, (blocks, width)
@@ -206,8 +203,7 @@ def run_unit(
   def order_of(key: tuple[int, int]) -> batches.Order:
     wave, epoch = key
     orders = [
-      batches.epoch_order(unit.seeds[place], epoch, n, m)
-      for place in parts[wave].seed
+      division.order(unit.seeds[place], epoch, m) for place in parts[wave].seed
     ]
     stacked = stack(orders)
     digest.update(stacked.index)
@@ -220,25 +216,25 @@ def run_unit(
       raise InterruptedStudyError
     part = parts[wave]
     mine = lanes.Lanes(*arena.share.mine(tuple(part)))
+    seeds = [unit.seeds[place] for place in mine.seed]
     if epoch == 0:
-      seeds = [unit.seeds[place] for place in mine.seed]
       start = stack([arena.starts[one.init](seed) for seed in seeds])
       fleet = made.launch(mine.rate, moved(start, unit.start_factor))
     order = arena.share.mine(order)
     (fleet, metrics), span = clock.timed(
-      lanes.run_epoch, made, fleet, mine.rate, order, arena.splits[0]
+      lanes.run_epoch, made, fleet, mine.rate, order, division.examples
     )
     seconds += clock.seconds(span)
     last = epoch + 1 == arena.epochs
     params = fleet.state.params
-    validation = arena.evaluate(params, arena.splits[1])
+    validation = division.evaluate(params, seeds, 'validation')
     test = None
     if last and unit.phase != 'tuning':
-      test = arena.evaluate(params, arena.splits[2])
+      test = division.evaluate(params, seeds, 'test')
     ended = fleet._replace(state=()), metrics, validation, test
     rows += rows_of(unit, part, epoch, *arena.share.gather(ended))
     if last:
-      mark_saturated(rows[-part.real.sum() :], problem)
+      mark_saturated(rows[-part.real.sum() :], division.commonest)
   rows.sort(key=lambda row: (row['seed'], row['learning_rate'], row['epoch']))
   return rows, {
     'phase': unit.phase,
@@ -313,10 +309,10 @@ def rows_of(
 
 
 def mark_saturated(
-  last_rows: list[dict[str, Any]], problem: problems.Problem
+  last_rows: list[dict[str, Any]], commonest: Callable[[int], float]
 ) -> None:
   """Marks lanes no better than always naming the commonest class."""
   for row in last_rows:
     accuracy = row['validation_accuracy']
-    if accuracy is not None and accuracy <= problem.commonest + 1e-6:
+    if accuracy is not None and accuracy <= commonest(row['seed']) + 1e-6:
       row['failed'] = 'saturated'

@@ -168,12 +168,32 @@ def evaluator(
   """
 
   def evaluate(params, examples):
-    def one(block):
-      return jax.vmap(lambda p: train.evaluate(scores_of, p, examples))(block)
-
-    return _over_blocks(mesh, one, params)
+    return _over_blocks(mesh, _lane_by_lane(scores_of, examples), params)
 
   return _sharded(mesh, evaluate, 'each', 'every')
+
+
+def part_evaluator(
+  scores_of: train.ScoresOf, mesh: jax.sharding.Mesh
+) -> Callable[[Any, np.ndarray, Examples], Any]:
+  """(params of a fleet, index [blocks, k], examples) -> mean scores.
+
+  As `evaluator`, each block on the k examples that its row of `index` names.
+  """
+
+  def evaluate(params, index, examples):
+    def one(block):
+      params, mine = block
+      part = jax.tree.map(lambda leaf: leaf[mine], examples)
+      return _lane_by_lane(scores_of, part)(params)
+
+    return _over_blocks(mesh, one, (params, index))
+
+  return _sharded(mesh, evaluate, 'each', 'each', 'every')
+
+
+def _lane_by_lane(scores_of, examples):
+  return jax.vmap(lambda p: train.evaluate(scores_of, p, examples))
 
 
 def _over_blocks(mesh, one, blocks):

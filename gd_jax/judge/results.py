@@ -44,6 +44,9 @@ def assemble(
     'matrix': verdicts.matrix(judged.pairs),
     'pairs': [pair._asdict() for pair in judged.pairs],
     'seeds': judged.seeds,
+    'intervals_cover': 'start, order and split'
+    if protocol.resplit
+    else 'start and order on one fixed split',
     'seeds_needed': judged.seeds_needed,
     'entries': {
       one.name: {

@@ -50,6 +50,7 @@ class Protocol(NamedTuple):
   epochs: int
   metric: str
   target: tuple[str, float] | None
+  resplit: bool = False  # every seed has a division of the examples of its own
 
 
 class Unit(NamedTuple):

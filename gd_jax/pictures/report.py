@@ -121,10 +121,7 @@ def _results(
       cells += [mean, '-' if low == '-' else f'{low} to {high}']
       cells += [median] * (quantity == study['metric'])
     body.append([*cells, wording.failures_in_words(entry.record['failures'])])
-  about = (
-    'From best to worst. The intervals cover start and order of examples on '
-    'one fixed split.'
-  )
+  about = f'From best to worst. The intervals cover {study["intervals_cover"]}.'
   accuracy = entries[0].record['figures']['test_accuracy']['mean']
   if accuracy is not None and study['images']:
     error = 100 * math.sqrt(accuracy * (1 - accuracy) / study['images'])
