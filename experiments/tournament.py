@@ -97,12 +97,13 @@ def arena(
   def compiled(text: str, m: int, init: str, shape: tuple[int, int]):
     order = batches.epoch_order(0, 0, problems.size_of(problem.train), m)
     rates = share.mine(np.zeros(shape, dtype))
+    put = functools.partial(put_blocks, mesh)
     return pool.submit(
       compile_programs,
       programs_of(text),
-      rates,
-      stack([start_of(init)(0)] * len(rates)),
-      stack([order] * len(rates)),
+      put(rates),
+      put(stack([start_of(init)(0)] * len(rates))),
+      put(stack([order] * len(rates))),
       splits[0],
     )
 
@@ -140,6 +141,12 @@ def compile_programs(
     made._replace(launch=launch, epoch=epoch),
     clock.seconds(span) + clock.seconds(more),
   )
+
+
+def put_blocks(mesh: jax.sharding.Mesh, tree: Any) -> Any:
+  """Leaves [blocks, ...] on the devices: of several processes, JAX asks it."""
+  each = jax.sharding.NamedSharding(mesh, jax.P(mesh.axis_names[0]))
+  return jax.device_put(tree, each)
 
 
 def stack(parts: Sequence[Any]) -> Any:
@@ -219,13 +226,15 @@ def run_unit(
       raise InterruptedStudyError
     part = parts[wave]
     mine = lanes.Lanes(*arena.share.mine(tuple(part)))
+    rate = put_blocks(arena.mesh, mine.rate)
     if epoch == 0:
       seeds = [unit.seeds[place] for place in mine.seed]
       start = stack([arena.starts[one.init](seed) for seed in seeds])
-      fleet = made.launch(mine.rate, moved(start, unit.start_factor))
-    order = arena.share.mine(order)
+      start = put_blocks(arena.mesh, moved(start, unit.start_factor))
+      fleet = made.launch(rate, start)
+    order = put_blocks(arena.mesh, arena.share.mine(order))
     (fleet, metrics), span = clock.timed(
-      lanes.run_epoch, made, fleet, mine.rate, order, arena.splits[0]
+      lanes.run_epoch, made, fleet, rate, order, arena.splits[0]
     )
     seconds += clock.seconds(span)
     last = epoch + 1 == arena.epochs
