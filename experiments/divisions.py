@@ -16,6 +16,7 @@ import numpy as np
 from experiments import problem as problems
 from gd_jax.descent import batches
 from gd_jax.descent import lanes
+from gd_jax.world import mesh as meshes
 
 # No epoch has this number: the stream of a division is apart from all orders.
 STREAM = 2**64 - 1
@@ -33,13 +34,13 @@ class Division(NamedTuple):
 
 def fixed(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
   """The splits of the problem, the same for every seed."""
-  splits = everywhere(
+  splits = meshes.put_everywhere(
+    mesh,
     {
       'train': problem.train,
       'validation': problem.validation,
       'test': problem.test,
     },
-    mesh,
   )
   n = problems.size_of(problem.train)
   evaluate = lanes.evaluator(problem.scores_of, mesh)
@@ -57,7 +58,7 @@ def resplit(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
   sizes = [problems.size_of(split) for split in splits]
   pool = jax.tree.map(lambda *parts: np.concatenate(parts), *splits)
   labels = np.concatenate([split.y for split in splits])
-  examples = everywhere(pool, mesh)
+  examples = meshes.put_everywhere(mesh, pool)
   evaluate = lanes.part_evaluator(problem.scores_of, mesh)
 
   @functools.cache
@@ -73,7 +74,7 @@ def resplit(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
 
   def scores(params: Any, seeds: Sequence[int], split: str) -> Any:
     index = np.stack([parts(seed)[split] for seed in seeds])
-    return evaluate(params, index, examples)
+    return evaluate(params, meshes.put_blocks(mesh, index), examples)
 
   return Division(
     examples=examples,
@@ -83,8 +84,3 @@ def resplit(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
       labels[parts(seed)['validation']]
     ),
   )
-
-
-def everywhere(examples: Any, mesh: jax.sharding.Mesh) -> Any:
-  """The examples on every device of the mesh."""
-  return jax.device_put(examples, jax.sharding.NamedSharding(mesh, jax.P()))

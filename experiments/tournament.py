@@ -96,12 +96,13 @@ def arena(
   def compiled(text: str, m: int, init: str, shape: tuple[int, int]):
     order = division.order(0, 0, m)
     rates = share.mine(np.zeros(shape, dtype))
+    put = functools.partial(meshes.put_blocks, mesh)
     return pool.submit(
       compile_programs,
       programs_of(text),
-      rates,
-      stack([start_of(init)(0)] * len(rates)),
-      stack([order] * len(rates)),
+      put(rates),
+      put(stack([start_of(init)(0)] * len(rates))),
+      put(stack([order] * len(rates))),
       division.examples,
     )
 
@@ -217,12 +218,14 @@ def run_unit(
     part = parts[wave]
     mine = lanes.Lanes(*arena.share.mine(tuple(part)))
     seeds = [unit.seeds[place] for place in mine.seed]
+    rate = meshes.put_blocks(arena.mesh, mine.rate)
     if epoch == 0:
       start = stack([arena.starts[one.init](seed) for seed in seeds])
-      fleet = made.launch(mine.rate, moved(start, unit.start_factor))
-    order = arena.share.mine(order)
+      start = meshes.put_blocks(arena.mesh, moved(start, unit.start_factor))
+      fleet = made.launch(rate, start)
+    order = meshes.put_blocks(arena.mesh, arena.share.mine(order))
     (fleet, metrics), span = clock.timed(
-      lanes.run_epoch, made, fleet, mine.rate, order, division.examples
+      lanes.run_epoch, made, fleet, rate, order, division.examples
     )
     seconds += clock.seconds(span)
     last = epoch + 1 == arena.epochs

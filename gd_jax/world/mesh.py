@@ -39,6 +39,17 @@ def row(devices: Sequence[Any]) -> jax.sharding.Mesh:
   return jax.sharding.Mesh(np.array(devices), ('lanes',), axis_types=auto)
 
 
+def put_blocks(mesh: jax.sharding.Mesh, tree: Any) -> Any:
+  """Leaves [blocks, ...] on the devices: of several processes, JAX asks it."""
+  each = jax.sharding.NamedSharding(mesh, jax.P(mesh.axis_names[0]))
+  return jax.device_put(tree, each)
+
+
+def put_everywhere(mesh: jax.sharding.Mesh, tree: Any) -> Any:
+  """All of the tree on every device."""
+  return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.P()))
+
+
 def share(signals: list[int]) -> Share:
   """The share of this process.
 

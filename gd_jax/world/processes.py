@@ -6,6 +6,7 @@ is. Here that abort gets a sentence and an exit code.
 """
 
 import ctypes
+import functools
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import jax
+from jax._src import distributed
+from jax._src.lib import _jax
 
 from gd_jax.types import UserError
 
@@ -80,6 +83,7 @@ def join(
       f'process {process_id} cannot meet others at {coordinator} ({error}): '
       'give all of them the same free port, and each its own --process_id.'
     ) from error
+  _bind_gloo()
 
 
 def joined() -> bool:
@@ -121,6 +125,24 @@ def _check_free(port: int) -> None:
       'processes another in --coordinator=HOST:PORT, and each its own '
       '--process_id.'
     ) from error
+
+
+def _bind_gloo() -> None:
+  """Binds gloo to the address from which the coordinator is reached.
+
+  By itself it takes the one that this host's name has, often 127.0.1.1.
+  """
+  address = distributed.global_state.coordinator_address or ''
+  host, _, port = address.rpartition(':')
+  *_, (family, kind, *_, there) = socket.getaddrinfo(
+    host.strip('[]'), int(port), type=socket.SOCK_DGRAM
+  )
+  with socket.socket(family, kind) as way:
+    way.connect(there)
+    own = way.getsockname()[0]
+  _jax.make_gloo_tcp_collectives = functools.partial(
+    _jax.make_gloo_tcp_collectives, hostname=own
+  )
 
 
 def _own_output() -> list[str]:

@@ -20,6 +20,7 @@ STRUCK = {
   'halted': (0, signal.SIGSTOP, 'process 0 has ended or does not answer'),
   'killed': (1, signal.SIGKILL, 'another process of this run has ended'),
 }
+# Its processes have two devices each.
 POLITE = {'polite': (1, signal.SIGTERM, '')}
 STARTED = []
 
@@ -38,9 +39,9 @@ def free_port():
     return listening.getsockname()[1]
 
 
-def start(workdir, name, cores, *arguments):
+def start(workdir, name, who, cores, *arguments):
   """One process on some cores, each of which is one device."""
-  said = workdir / f'{name}-{"".join(map(str, cores))}'
+  said = workdir / f'{name}-{who}'
   with open(f'{said}.out', 'w') as out, open(f'{said}.err', 'w') as err:
     process = subprocess.Popen(
       [
@@ -63,13 +64,14 @@ def start(workdir, name, cores, *arguments):
 
 
 def two(workdir, name, *arguments):
-  """Two processes of one device each."""
+  """Two processes of one device each, or of two."""
   there = f'--coordinator=127.0.0.1:{free_port()}'
   return [
     start(
       workdir,
       name,
-      [process],
+      process,
+      [0, 1] if name in POLITE else [process],
       there,
       '--num_processes=2',
       f'--process_id={process}',
@@ -141,7 +143,7 @@ def test_a_signal_at_one_stops_both_at_the_same_epoch(struck):
 def test_they_resume_to_the_bits_of_one_with_two_devices(struck):
   workdir, _ = struck
   name = 'halted'
-  alone = start(workdir, 'alone', [0, 1])
+  alone = start(workdir, 'alone', 'one', [0, 1])
   both = two(workdir, name, '--resume', '--json')
   assert [process.wait(120) for process in (alone, *both)] == [0, 0, 0]
   rows = (workdir / name / 'rows.jsonl').read_bytes()
@@ -170,6 +172,7 @@ def test_processes_that_were_not_started_alike_refuse(tmp_path):
     start(
       tmp_path,
       'unlike',
+      process,
       [process],
       there,
       '--num_processes=2',
