@@ -279,11 +279,14 @@ def test_a_second_signal_exits_at_once(part):
   process = scripts.begin('train', *arguments, setup=HANGS)
   with process:
     scripts.hear(process, 'saving')
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    try:
+      process.send_signal(signal.SIGINT)
+      time.sleep(0.3)
+      assert process.poll() is None
+      process.send_signal(signal.SIGTERM)
+      process.communicate(timeout=30)
+    finally:
+      process.kill()
   assert process.returncode == 143
   assert scripts.status_of(run) == 'RUNNING'
   scripts.run('train', *arguments)
