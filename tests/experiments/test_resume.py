@@ -293,6 +293,18 @@ def test_a_second_signal_exits_at_once(part):
   assert scripts.end_of(run) == whole
 
 
+@pytest.mark.claims
+def test_certificates_can_be_stopped():
+  process = scripts.begin('compare', '--pairs=sgd=optax:sgd,adam=optax:adam')
+  with process:
+    scripts.hear(process, 'JAX')
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+  assert process.returncode == 130
+  assert said.count('\n') == 1
+  assert 'stopped before' in said
+
+
 # As if an epoch of this small set were long.
 PIECES = 'from gd_jax.descent import batches; batches.PIECE_BYTES = 20_000\n'
 
