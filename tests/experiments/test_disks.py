@@ -1,6 +1,5 @@
 """Disks that fill, forbid and vanish under running scripts."""
 
-import os
 import subprocess
 
 import pytest
