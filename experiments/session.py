@@ -206,6 +206,7 @@ def write(session: Session, name: str, data: bytes) -> None:
 
 def write_figure(session: Session, name: str, png: bytes) -> None:
   """Writes figures/NAME."""
+  lock.check(session.run.path, session.run.lock)
   files.make_folder(session.run.path / 'figures')
   write(session, f'figures/{name}', png)
 

@@ -279,15 +279,30 @@ def test_a_second_signal_exits_at_once(part):
   process = scripts.begin('train', *arguments, setup=HANGS)
   with process:
     scripts.hear(process, 'saving')
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    try:
+      process.send_signal(signal.SIGINT)
+      time.sleep(0.3)
+      assert process.poll() is None
+      process.send_signal(signal.SIGTERM)
+      process.communicate(timeout=30)
+    finally:
+      process.kill()
   assert process.returncode == 143
   assert scripts.status_of(run) == 'RUNNING'
   scripts.run('train', *arguments)
   assert scripts.end_of(run) == whole
+
+
+@pytest.mark.claims
+def test_certificates_can_be_stopped():
+  process = scripts.begin('compare', '--pairs=sgd=optax:sgd,adam=optax:adam')
+  with process:
+    scripts.hear(process, 'JAX')
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+  assert process.returncode == 130
+  assert said.count('\n') == 1
+  assert 'stopped before' in said
 
 
 # As if an epoch of this small set were long.

@@ -323,7 +323,77 @@ def look_at(script, attempt, examples):
 
 @pytest.mark.parametrize('script', scripts.names())
 def test_every_value_is_honoured_or_refused(script, attempt):
-  assert look_at(script, attempt, 60)['refused']
+  assert look_at(script, attempt, 100)['refused']
+
+
+@pytest.mark.parametrize(
+  ('script', 'line', 'word'),
+  [
+    ('descend', ['--seeds=2000000'], '--seeds'),
+    ('descend', ['--steps=2147483647'], 'GiB'),
+    ('descend', ['--learning_rates=1e39'], 'float32'),
+    ('descend', ['--noise=1e39'], 'float32'),
+    ('descend', ['--start=1e39,0'], '1e39'),
+    ('descend', ['--start=random:\xb2'], 'random:N'),
+    ('compare', ['--report_seeds=2000000'], '--report_seeds'),
+    ('train', ['--schedule=step+every=1e308+factor=2'], '1e+30'),
+    ('train', ['--data_dir', '--nojson'], 'no value'),
+    ('train', ['--epochs=\x1b[2J'], '\\x1b[2J'),
+    ('train', ['--dataset=\udc80.npz'], '\\udc80.npz'),
+  ],
+)
+def test_what_was_once_taken_and_went_wrong(script, line, word, attempt):
+  code, said, _ = attempt(script, line)
+  assert code in (start.BAD_FLAGS, start.MENDABLE)
+  assert word in said.err
+  assert said.err.count('\n') == 1
+  assert said.err.strip().isprintable()
+
+
+def test_epochs_without_end_begin_at_once(tmp_path):
+  process = scripts.begin(
+    'train', *scripts.named(tmp_path, 'a'), '--epochs=2147483647'
+  )
+  with process:
+    scripts.hear(process, 'epoch          2/2147483647')
+    process.terminate()
+    process.communicate()
+  assert process.returncode == 143
+
+
+STUDY = ['--optimizers=sgd', '--tuning_seeds=1', '--report_seeds=2']
+STUDY += ['--epochs=1']
+ODD = [
+  ('descend', ['--start=1e29', '--surface=parabola']),
+  ('train', ['--epochs=1', '--learning_rate=1e38']),
+  ('train', ['--epochs=1', '--optimizer=adam+b1=1e400']),
+  ('train', ['--epochs=1', '--optimizer=adam+eps=-1', '--batch_size=full']),
+  ('train', ['--epochs=1', '--seed=2147483647', '--layer_sizes=64,10']),
+  ('train', ['--epochs=1', '--validation_size=0', '--name=x..']),
+  ('train', ['--epochs=1', '--schedule=step+every=1e30+factor=1e30']),
+  ('train', ['--epochs=1', '--schedule=cosine+steps=1e-30+warmup=1e30']),
+  ('train', ['--epochs=2', '--checkpoint_every=2147483647', '--reduction=sum']),
+  ('compare', [*STUDY, '--rates=1', '--seed=2147483647', '--target=1e-320']),
+  ('compare', [*STUDY, '--rates=40', '--validation_size=1', '--lane_block=1']),
+  ('descend', ['--tolerance=1e308']),
+  ('descend', ['--tolerance=-1e308', '--noise=1e38']),
+  ('descend', ['--start=1e29,-1e29', '--learning_rates=3e38', '--steps=1']),
+  ('descend', ['--quiet_steps=2147483647', '--seed=2147483647', '--noise=1']),
+  ('textbook', ['--rows=T01,T01']),
+]
+
+
+@pytest.mark.claims
+@pytest.mark.parametrize(
+  ('script', 'line'),
+  ODD,
+)
+def test_odd_values_that_are_taken_go_all_the_way(script, line, tmp_path):
+  workdir = f'--workdir={tmp_path}'
+  found = scripts.run(script, workdir, *line, code=None)
+  assert found.returncode in (start.DONE, start.DIVERGED), found.stderr
+  assert 'Traceback' not in found.stderr
+  assert 'Warning' not in found.stderr
 
 
 @pytest.mark.claims

@@ -1,11 +1,12 @@
 """Real faults for the floor that keeps things."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import disks
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,16 +14,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def small_disk(tmp_path):
   """A file system of 64 KiB, which root alone can make."""
-  if os.geteuid() != 0:
-    pytest.skip('mounting a small tmpfs needs root')
-  path = tmp_path / 'disk'
-  path.mkdir()
-  mount = ['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', str(path)]
-  done = subprocess.run(mount, capture_output=True, text=True, check=False)
-  if done.returncode != 0:
-    pytest.skip(f'no tmpfs can be mounted here: {done.stderr.strip()}')
-  yield path
-  subprocess.run(['umount', '-l', str(path)], check=True)
+  with disks.mounted(tmp_path / 'disk', '64k') as path:
+    yield path
 
 
 @pytest.fixture
