@@ -334,8 +334,9 @@ _INSIDE = Part(
       'T32',
       'A poll is cheap and points in the generally correct direction',
       'cos = g_m · g / (|g_m||g|)',
-      '6,000 times fewer examples; cosines 0.68, 0.95, 0.99, 1.00 at m = 1, 10, '
-      '100, 1000 at the start, 0.07, 0.11, 0.31, 0.71 after an epoch at eta 3',
+      '6,000 times fewer examples; cosines 0.68, 0.95, 0.99, 1.00 at m = 1, '
+      '10, 100, 1000 at the start, 0.07, 0.11, 0.31, 0.71 after an epoch at '
+      'eta 3',
       _INSPECT + '--views=polls',
       insights.direction if _ON_MNIST else None,
     ),
