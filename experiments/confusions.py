@@ -39,7 +39,7 @@ def confused(made: Bench, track: tracks.Track) -> Sight:
   wrong = matrix - np.diag(np.diag(matrix))
   i, j = np.unravel_index(wrong.argmax(), wrong.shape)
   dead = (
-    f'Outputs that are never the largest: {", ".join(map(str, gone))}.'
+    f'Dead outputs, all but never the largest: {", ".join(map(str, gone))}.'
     if gone
     else 'No output is dead: every class is named.'
   )

@@ -47,6 +47,7 @@ def descent(
   name: str,
   rate: float,
   *,
+  label: str,
   seed: int,
   epochs: int,
   dtype: str,
@@ -65,26 +66,38 @@ def descent(
     state, _ = run(state, batches.gather(problem.train, order))
     params.append(state.params)
   steps = [batches.steps_of(n, 10) * k for k in range(epochs + 1)]
-  label = f'{name}, seed {seed}'
   return tracks.Track(label, name, rate, seed, 10, 'constant', steps, params)
 
 
 def bench(
-  dataset: str, dtype: str, names: dict[str, float], **more
+  dataset: str,
+  dtype: str,
+  names: dict[str, float],
+  *,
+  seeds: tuple[int, ...],
+  epochs: int,
 ) -> workbench.Bench:
   """Descents from the default start on a data set, ready to be looked into."""
   values = {holder.name: holder.default for holder in problems.FLAGS}
   values |= {'dataset': dataset, 'validation_size': 0, 'layer_sizes': []}
   problem = problems.single(values, dtype)
   found = [
-    descent(problem, name, rate, seed=seed, epochs=more['epochs'], dtype=dtype)
-    for seed in more['seeds']
+    descent(
+      problem,
+      name,
+      rate,
+      label=name if len(seeds) == 1 else f'{name}, seed {seed}',
+      seed=seed,
+      epochs=epochs,
+      dtype=dtype,
+    )
+    for seed in seeds
     for name, rate in names.items()
   ]
   return workbench.bench(
     tracks.Subject(problem, values, found, []),
     mesh.row(jax.local_devices()),
-    points=more.get('points', 41),
+    points=41,
     lanczos_steps=30,
   )
 

@@ -99,8 +99,10 @@ def sight(
   """A picture with its words, and under them what it cost."""
   seconds = sum(made.spent)
   made.spent.clear()
+  units = seconds / made.unit
+  counted = f'{units:,.0f}' if units >= 100 else f'{units:.2g}'
   cost = (
-    f'cost: {seconds:.3g} s, as long as {seconds / made.unit:.3g} gradients '
+    f'cost: {seconds:.3g} s, as long as {counted} gradients '
     f'of all {size(made):,} training examples'
   )
   png = plots.png(draw(f'{words}\n{cost}'))

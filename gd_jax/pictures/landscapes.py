@@ -134,13 +134,12 @@ def _draw_diagonal(axes: Any, paths: Sequence[Path]) -> None:
   costs = costs[np.isfinite(costs) & (costs > 0)]
   ends = 0.9 * costs.min(), 1.1 * costs.max()
   axes.plot(ends, ends, color=terrain.INK, linewidth=0.8, linestyle='--')
-  axes.annotate(
-    'the contour is right',
-    (ends[1], ends[1]),
-    (-6, -12),
-    textcoords='offset points',
+  axes.text(
+    0.97,
+    0.03,
+    'dashed: the contour is right',
+    transform=axes.transAxes,
     ha='right',
-    va='top',
     fontsize=7.5,
     color=terrain.INK,
   )

@@ -135,6 +135,7 @@ def test_answers_confusion_and_the_dead():
   assert sorted(others)[::-1][:5] == pytest.approx(found.cost[wrong].tolist())
 
 
-def test_T31_a_class_that_is_never_named_is_dead():
+def test_T31_a_class_that_is_all_but_never_named_is_dead():
+  assert mistakes.dead(np.repeat([0, 1, 2], [290, 305, 5]), 3) == [2]
   assert mistakes.dead(np.array([0, 2, 2, 0]), 4) == [1, 3]
   assert mistakes.dead(np.arange(4), 4) == []

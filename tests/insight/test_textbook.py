@@ -111,11 +111,12 @@ def test_T31_plateaus_by_the_number_of_dead_outputs(
     init='normal',
     eta=3.0,
     seeds=list(range(20)),
-    epochs=30,
+    epochs=10,
     m=10,
   )
   test = found[-1][1]
-  dead = (np.asarray(test.predicted) == 0).sum(axis=-1)
+  # As `mistakes.dead`: less than a tenth of a fair share.
+  dead = (np.asarray(test.predicted) < 0.01).sum(axis=-1)
   accuracy = 100 * np.asarray(test.accuracy)
   record_property('dead', dead.tolist())
   record_property('accuracies', accuracy.tolist())

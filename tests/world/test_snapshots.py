@@ -51,6 +51,13 @@ def test_one_flipped_bit_is_seen(tmp_path, name):
     snapshots.load(tmp_path, params(0))
 
 
+def test_a_manifest_that_was_edited_is_seen(tmp_path):
+  file = kept(tmp_path) / 'snapshots' / '00' / '7.json'
+  file.write_text(file.read_text().replace('"seed": 3', '"seed": 4'))
+  with pytest.raises(UserError, match='not as it was written'):
+    snapshots.load(tmp_path, params(0))
+
+
 def test_another_shape_is_refused(tmp_path):
   with pytest.raises(UserError, match=r'\[2, 3\].*where its run has.*\[2, 4\]'):
     snapshots.load(kept(tmp_path), params(0, n_in=4))
