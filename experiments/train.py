@@ -29,11 +29,13 @@ from experiments import start
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import schedules
+from gd_jax.descent import shards
 from gd_jax.descent import train
 from gd_jax.pictures import plots
 from gd_jax.types import Batch
 from gd_jax.types import Optimizer
 from gd_jax.world import clock
+from gd_jax.world import mesh
 
 OPTIMIZER = absl_flags.DEFINE_string(
   'optimizer', 'sgd', f'How to descend: {flags.ENTRY}'
@@ -120,11 +122,14 @@ def descend(
   kept: session.Session,
 ) -> tuple[session.Outcome, list[dict[str, Any]]]:
   """Trains to the last epoch, a signal, or divergence; returns all rows."""
+  row = shards.mesh_for(values['batch_size'], mesh.row(context.devices))
   step = train.make_step(
     problem.cost_of,
     optimizer,
     gradients=values['gradients'],
     reduction=values['reduction'],
+    chunk=batches.chunk_on(context.devices[0].platform),
+    axis=shards.axis_of(row),
   )
   state = train.start(problem.init(jax.random.key(values['seed'])), optimizer)
   zeros = train.Metrics(*jnp.zeros((2,), context.dtype))
@@ -133,13 +138,13 @@ def descend(
   evaluate = jax.jit(functools.partial(train.evaluate, problem.scores_of))
   test = jax.device_put(problem.test)
   seconds = compiling = 0.0
-  for piece in train_pieces(values, problem, step, state, done):
+  for piece in train_pieces(values, problem, step, row, state, done):
     done += 1
     seconds += piece.train_seconds
     compiling += piece.compile_seconds
     if not piece.finite:
       made = piece.epoch * updates + piece.updates.start
-      return diverged(step, piece, made), rows
+      return diverged(step, row, piece, made), rows
     sums = jax.tree.map(jnp.add, sums, piece.metrics)
     if piece.last:
       if not rows:
@@ -172,28 +177,37 @@ def train_pieces(
   values: dict[str, Any],
   problem: problems.Problem,
   step: train.Step,
+  row: jax.sharding.Mesh | None,
   state: train.State,
   done: int,
 ) -> Iterator[Piece]:
-  """Trains piece after piece, each gathered while the one before trains."""
+  """Trains piece after piece, each gathered while the one before trains.
+
+  `row` is of the devices that divide a large batch among them.
+  """
   m, n = values['batch_size'], problems.size_of(problem.train)
   row_bytes = sum(leaf[:1].nbytes for leaf in jax.tree.leaves(problem.train))
   cut = batches.pieces(steps_an_epoch(values, problem), m * row_bytes)
   todo = [(e, p) for e in range(values['epochs']) for p in range(len(cut))]
-  on_cpu = jax.local_devices()[0].platform == 'cpu'
-  examples = problem.train if on_cpu else jax.device_put(problem.train)
+  platform = jax.local_devices()[0].platform
+  examples = problem.train
+  if platform != 'cpu' and row is None:
+    examples = jax.device_put(problem.train)
 
   def make(key: tuple[int, int]) -> Batch:
-    order = batches.epoch_order(values['seed'], key[0], n, m)
+    order = batches.epoch_order(
+      values['seed'],
+      key[0],
+      n,
+      m,
+      shards=1 if row is None else row.size,
+      chunk=batches.chunk_on(platform),
+    )
     part = batches.Order(*(leaf[cut[key[1]]] for leaf in order))
-    return jax.device_put(batches.gather(examples, part))
+    return shards.put(batches.gather(examples, part), row)
 
   whole = functools.cache(make) if m == n else None
-
-  def program(state, batch):
-    state, metrics = train.run_batches(step, state, batch)
-    return state, metrics, train.finite(state, metrics.cost)
-
+  program = shards.epoch_program(step, row)
   programs = {}
   trained = clock.Span(time.perf_counter(), time.perf_counter())
   asked = trained.ended
@@ -205,7 +219,7 @@ def train_pieces(
     compiled = clock.Span(waited.ended, waited.ended)
     shape = batch.weights.shape
     if shape not in programs:
-      lowered = jax.jit(program).lower(state, batch)
+      lowered = program.lower(state, batch)
       programs[shape], compiled = clock.timed(lowered.compile)
       compiled = clock.Span(waited.ended, compiled.ended)
     before = state
@@ -234,9 +248,14 @@ def steps_an_epoch(values: dict[str, Any], problem: problems.Problem) -> int:
   return batches.steps_of(n, values['batch_size'])
 
 
-def diverged(step: train.Step, piece: Piece, made: int) -> session.Outcome:
+def diverged(
+  step: train.Step,
+  row: jax.sharding.Mesh | None,
+  piece: Piece,
+  made: int,
+) -> session.Outcome:
   """Which update left the finite numbers; `made` came before this piece."""
-  watch = jax.jit(functools.partial(train.run_watched, step))
+  watch = shards.over_devices(functools.partial(train.run_watched, step), row)
   _, updates = watch(piece.before, piece.batch)
   return session.Outcome(
     start.DIVERGED,
