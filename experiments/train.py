@@ -122,14 +122,14 @@ def descend(
   kept: session.Session,
 ) -> tuple[session.Outcome, list[dict[str, Any]]]:
   """Trains to the last epoch, a signal, or divergence; returns all rows."""
-  row = shards.mesh_for(values['batch_size'], mesh.row(context.devices))
+  local = shards.mesh_for(values['batch_size'], mesh.row(context.devices))
   step = train.make_step(
     problem.cost_of,
     optimizer,
     gradients=values['gradients'],
     reduction=values['reduction'],
     chunk=batches.chunk_on(context.devices[0].platform),
-    axis=shards.axis_of(row),
+    axis=shards.axis_of(local),
   )
   state = train.start(problem.init(jax.random.key(values['seed'])), optimizer)
   zeros = train.Metrics(*jnp.zeros((2,), context.dtype))
@@ -138,13 +138,13 @@ def descend(
   evaluate = jax.jit(functools.partial(train.evaluate, problem.scores_of))
   test = jax.device_put(problem.test)
   seconds = compiling = 0.0
-  for piece in train_pieces(values, problem, step, row, state, done):
+  for piece in train_pieces(values, problem, step, local, state, done):
     done += 1
     seconds += piece.train_seconds
     compiling += piece.compile_seconds
     if not piece.finite:
       made = piece.epoch * updates + piece.updates.start
-      return diverged(step, row, piece, made), rows
+      return diverged(step, local, piece, made), rows
     sums = jax.tree.map(jnp.add, sums, piece.metrics)
     if piece.last:
       if not rows:
@@ -177,13 +177,13 @@ def train_pieces(
   values: dict[str, Any],
   problem: problems.Problem,
   step: train.Step,
-  row: jax.sharding.Mesh | None,
+  local: jax.sharding.Mesh | None,
   state: train.State,
   done: int,
 ) -> Iterator[Piece]:
   """Trains piece after piece, each gathered while the one before trains.
 
-  `row` is of the devices that divide a large batch among them.
+  `local` is of the devices that divide a large batch among them.
   """
   m, n = values['batch_size'], problems.size_of(problem.train)
   row_bytes = sum(leaf[:1].nbytes for leaf in jax.tree.leaves(problem.train))
@@ -191,7 +191,7 @@ def train_pieces(
   todo = [(e, p) for e in range(values['epochs']) for p in range(len(cut))]
   platform = jax.local_devices()[0].platform
   examples = problem.train
-  if platform != 'cpu' and row is None:
+  if platform != 'cpu' and local is None:
     examples = jax.device_put(problem.train)
 
   def make(key: tuple[int, int]) -> Batch:
@@ -200,14 +200,14 @@ def train_pieces(
       key[0],
       n,
       m,
-      shards=1 if row is None else row.size,
+      shards=1 if local is None else local.size,
       chunk=batches.chunk_on(platform),
     )
     part = batches.Order(*(leaf[cut[key[1]]] for leaf in order))
-    return shards.put(batches.gather(examples, part), row)
+    return shards.put(batches.gather(examples, part), local)
 
   whole = functools.cache(make) if m == n else None
-  program = shards.epoch_program(step, row)
+  program = shards.epoch_program(step, local)
   programs = {}
   trained = clock.Span(time.perf_counter(), time.perf_counter())
   asked = trained.ended
@@ -250,12 +250,12 @@ def steps_an_epoch(values: dict[str, Any], problem: problems.Problem) -> int:
 
 def diverged(
   step: train.Step,
-  row: jax.sharding.Mesh | None,
+  local: jax.sharding.Mesh | None,
   piece: Piece,
   made: int,
 ) -> session.Outcome:
   """Which update left the finite numbers; `made` came before this piece."""
-  watch = shards.over_devices(functools.partial(train.run_watched, step), row)
+  watch = shards.over_devices(functools.partial(train.run_watched, step), local)
   _, updates = watch(piece.before, piece.batch)
   return session.Outcome(
     start.DIVERGED,

@@ -10,17 +10,16 @@ from typing import Any
 
 import jax
 
-from gd_jax.descent import batches
 from gd_jax.descent import train
 from gd_jax.types import Batch
 
+# A larger mini-batch is divided; below, the all-reduce takes what devices save.
+LARGE = 1000
+
 
 def mesh_for(m: int, mesh: jax.sharding.Mesh) -> jax.sharding.Mesh | None:
-  """The mesh where a batch of m is worth dividing, None for one device.
-
-  From CHUNK examples on: below, the all-reduce takes what the devices save.
-  """
-  return mesh if m > batches.CHUNK and mesh.size > 1 else None
+  """The mesh where a batch of m is worth dividing, None for one device."""
+  return mesh if m > LARGE and mesh.size > 1 else None
 
 
 def axis_of(mesh: jax.sharding.Mesh | None) -> str | None:

@@ -1,11 +1,22 @@
 """Honest timing: everything synchronised, nothing counted as free."""
 
+import math
+import os
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
 import jax
+import numpy as np
+
+from gd_jax.types import UserError
+
+WARM_UP = 3  # a GPU records its command buffers in the first calls
+LEAST_SECONDS = 0.2  # of a sample
+LEAST_SAMPLES = 10
 
 
 class Span(NamedTuple):
@@ -34,3 +45,102 @@ def overlap(one: Span, other: Span) -> float:
   counted where it overlaps anything else.
   """
   return max(0.0, min(one.ended, other.ended) - max(one.began, other.began))
+
+
+class Clocked(NamedTuple):
+  """Something to time again and again."""
+
+  run: Callable[[], Any]  # returns arrays
+  calls: int  # in a sample, so that it takes LEAST_SECONDS or more
+
+
+class Summary(NamedTuple):
+  """Of samples, in their unit."""
+
+  median: float
+  minimum: float
+  lower: float  # quartiles
+  upper: float
+
+
+def age() -> float | None:
+  """Seconds since this process began, to 0.01; None where no /proc says it."""
+  try:
+    with open('/proc/self/stat', encoding='ascii', errors='replace') as file:
+      ticks = int(file.read().rpartition(')')[2].split()[19])
+    with open('/proc/uptime', encoding='ascii') as file:
+      up = float(file.read().split()[0])
+  except (OSError, ValueError, IndexError):
+    return None
+  return up - ticks / os.sysconf('SC_CLK_TCK')
+
+
+def compiled(program: Any, *arguments: Any) -> tuple[Any, dict[str, float]]:
+  """A jitted program ready to run, and the seconds of each phase until then.
+
+  Returns:
+    The executable, and {'trace', 'lower', 'compile', 'first_run'}: seconds.
+  """
+  traced, trace = timed(program.trace, *arguments)
+  lowered, lower = timed(traced.lower)
+  executable, compiling = timed(lowered.compile)
+  spans = {'trace': trace, 'lower': lower, 'compile': compiling}
+  _, spans['first_run'] = timed(executable, *arguments)
+  return executable, {name: seconds(span) for name, span in spans.items()}
+
+
+def calibrated(run: Callable[[], Any], least: float = LEAST_SECONDS) -> Clocked:
+  """Warms up and finds how many calls make a sample of `least` seconds."""
+  spans = [timed(run)[1] for _ in range(WARM_UP)]
+  fastest = max(min(map(seconds, spans)), 1e-7)
+  return Clocked(run, math.ceil(least / fastest))
+
+
+def sample(clocked: Clocked) -> float:
+  """Seconds a call, over the calls of one sample.
+
+  Raises:
+    UserError: the clock stops before the work does, so that what was timed is
+      how fast work can be handed over.
+  """
+  spent = waited = 0.0
+  for _ in range(clocked.calls):
+    result, span = timed(clocked.run)
+    began = time.perf_counter()
+    jax.block_until_ready(result)
+    spent += seconds(span)
+    waited += time.perf_counter() - began
+  # A second look at arrays that are ready costs microseconds.
+  if waited > 0.1 * spent + 1e-4 * clocked.calls:
+    raise UserError(
+      f'The clock stopped {waited:.3f} s before the work of a sample of '
+      f'{spent:.3f} s was done: time through clock.timed, which waits for '
+      'every array.'
+    )
+  return spent / clocked.calls
+
+
+def interleaved(
+  variants: Mapping[str, Clocked],
+  samples: int = LEAST_SAMPLES,
+  stopping: Callable[[], bool] = lambda: False,
+) -> dict[str, list[float]]:
+  """Seconds a call: `samples` of each, in turn, so that all meet one weather.
+
+  Ends early, between two rounds, where `stopping()`.
+  """
+  found: dict[str, list[float]] = {name: [] for name in variants}
+  for turn in range(samples):
+    if stopping():
+      break
+    names = list(variants)
+    # Nobody always follows the same one.
+    for name in names if turn % 2 == 0 else reversed(names):
+      found[name].append(sample(variants[name]))
+  return found
+
+
+def summary(samples: Sequence[float]) -> Summary:
+  """Median, minimum and quartiles."""
+  lower, median, upper = np.quantile(samples, (0.25, 0.5, 0.75))
+  return Summary(float(median), min(samples), float(lower), float(upper))

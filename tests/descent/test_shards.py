@@ -79,6 +79,6 @@ def test_a_step_makes_one_all_reduce():
 
 
 def test_only_a_large_batch_is_divided():
-  assert shards.mesh_for(batches.CHUNK, two()) is None
-  assert shards.mesh_for(batches.CHUNK + 1, two()) is not None
+  assert shards.mesh_for(shards.LARGE, two()) is None
+  assert shards.mesh_for(shards.LARGE + 1, two()) is not None
   assert shards.mesh_for(60_000, mesh.row(jax.devices()[:1])) is None
