@@ -27,6 +27,7 @@ from absl import flags as absl_flags
 
 from experiments import flags
 from gd_jax.types import UserError
+from gd_jax.world import clock
 from gd_jax.world import machine
 from gd_jax.world import versions
 
@@ -46,6 +47,7 @@ class Context(NamedTuple):
   signals: list[int]  # those received
   say: Callable[[str], None]  # a line for people
   started: float  # time.perf_counter() of the start
+  device_seconds: float  # until the devices answered
 
 
 def run(
@@ -80,7 +82,7 @@ def run(
   read = values.get('json') or values.get('rescore')
   stream = sys.stderr if read else sys.stdout
   try:
-    dtype, devices = prepare(values)
+    (dtype, devices), span = clock.timed(prepare, values)
     context = Context(
       experiment=experiment,
       values=values,
@@ -91,6 +93,7 @@ def run(
       signals=signals,
       say=lambda line: print(line, file=stream, flush=True),
       started=started,
+      device_seconds=clock.seconds(span),
     )
     context.say(device_line(devices, values))
     code = main(context)

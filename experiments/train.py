@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import gates
 from experiments import problem as problems
 from experiments import session
 from experiments import start
@@ -95,6 +96,10 @@ def main(context: start.Context) -> int:
   entries.check(entry, shape, schedule)
   optimizer = entries.build(entry, values['learning_rate'], schedule)
   title = f'{problem.words}; {entry.text} at {values["learning_rate"]:g}'
+
+  gates.pass_once(
+    context.devices, context.dtype, values['precision'], context.say
+  )
 
   def work(kept: session.Session) -> session.Outcome:
     context.say(title)

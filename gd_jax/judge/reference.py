@@ -83,7 +83,9 @@ def descend(
     hyperparameters: all that the method knows, none of them by default.
   """
   direction = METHODS[method]
-  parameters = [np.array(leaf, np.float64) for layer in layers for leaf in layer]
+  parameters = [
+    np.array(leaf, np.float64) for layer in layers for leaf in layer
+  ]
   memories: list[Memory] = [{} for _ in parameters]
   for t, batch in enumerate(order, 1):
     paired = list(zip(parameters[::2], parameters[1::2], strict=True))

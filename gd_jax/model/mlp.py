@@ -80,6 +80,18 @@ def predict(
   return jax.nn.sigmoid(weighted_input(params, x, activation))
 
 
+def flop(sizes: Sequence[int], m: int) -> int:
+  """FLOP of the cost and the gradient of m examples, matrix products alone.
+
+      m (4 sum_l n_l n_(l+1) + 2 sum_(l >= 1) n_l n_(l+1))
+
+  Forward and the gradient of the weights for every layer, backward for all but
+  the first: 958,800 for 784-30-10 and m = 10.
+  """
+  products = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+  return m * (4 * sum(products) + 2 * sum(products[1:]))
+
+
 def count(params: Params) -> int:
   """How many numbers the parameters hold: 13,002 for 784-16-16-10."""
   return sum(leaf.size for leaf in jax.tree.leaves(params))

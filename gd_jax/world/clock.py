@@ -75,18 +75,23 @@ def age() -> float | None:
   return up - ticks / os.sysconf('SC_CLK_TCK')
 
 
-def compiled(program: Any, *arguments: Any) -> tuple[Any, dict[str, float]]:
-  """A jitted program ready to run, and the seconds of each phase until then.
+class Compiled(NamedTuple):
+  """A jitted program, ready to run."""
 
-  Returns:
-    The executable, and {'trace', 'lower', 'compile', 'first_run'}: seconds.
-  """
+  run: Any  # the executable, called as the program
+  jaxpr: Any
+  seconds: dict[str, float]  # of trace, lower, compile and first_run
+
+
+def compiled(program: Any, *arguments: Any) -> Compiled:
+  """The program compiled for these arguments, each phase timed by itself."""
   traced, trace = timed(program.trace, *arguments)
   lowered, lower = timed(traced.lower)
   executable, compiling = timed(lowered.compile)
   spans = {'trace': trace, 'lower': lower, 'compile': compiling}
   _, spans['first_run'] = timed(executable, *arguments)
-  return executable, {name: seconds(span) for name, span in spans.items()}
+  each = {name: seconds(span) for name, span in spans.items()}
+  return Compiled(executable, traced.jaxpr.jaxpr, each)
 
 
 def calibrated(run: Callable[[], Any], least: float = LEAST_SECONDS) -> Clocked:

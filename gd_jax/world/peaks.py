@@ -40,7 +40,9 @@ def products(mesh: jax.sharding.Mesh, dtype: str) -> list[Probe]:
   probes = []
   n = 256
   while n <= _LARGEST:
-    probe = _swept('product', n, _product(mesh, n, dtype), 2.0 * n**3 * mesh.size)
+    probe = _swept(
+      'product', n, _product(mesh, n, dtype), 2.0 * n**3 * mesh.size
+    )
     probes.append(probe)
     if 2 * n**3 * mesh.size / max(probe.speeds) > 0.03:
       break

@@ -123,8 +123,10 @@ def products_in(jaxpr: Any) -> float:
     if equation.primitive.name == 'dot_general':
       (contracted, _), _ = equation.params['dimension_numbers']
       left = equation.invars[0].aval.shape
-      total += 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(
-        left[axis] for axis in contracted
+      total += (
+        2.0
+        * math.prod(equation.outvars[0].aval.shape)
+        * math.prod(left[axis] for axis in contracted)
       )
       continue
     inside = sum(products_in(inner) for inner in _inner(equation.params))

@@ -29,9 +29,7 @@ def examples():
 def trained(row, *, m, dtype='float32', epochs=3, gradients='mean'):
   """The state and metrics after some epochs, and the program."""
   decode = costs.decode_image(255.0, 3)
-  cost_of = costs.example_cost(
-    mlp.weighted_input, costs.quadratic_of_z, decode
-  )
+  cost_of = costs.example_cost(mlp.weighted_input, costs.quadratic_of_z, decode)
   optimizer = optimizers.adam(0.01)
   step = train.make_step(
     cost_of, optimizer, gradients=gradients, axis=shards.axis_of(row)
