@@ -31,12 +31,12 @@ from typing import Any
 from absl import flags as absl_flags
 
 from experiments import flags
-from experiments import gates
 from experiments import jobs
 from experiments import measures
 from experiments import session
 from experiments import speed_tables
 from experiments import start
+from experiments import tasks
 from gd_jax.descent import entries
 from gd_jax.descent import specs
 from gd_jax.judge import gate
@@ -79,8 +79,8 @@ AGAINST = absl_flags.DEFINE_string(
   'against',
   None,
   'rows.jsonl of an earlier benchmark on this machine: says FASTER, SLOWER, '
-  'SAME or UNSURE of each row, by 95 % intervals of the ratio of medians (order '
-  'statistics) and a band of 3 %.',
+  'SAME or UNSURE of each row, by a 95 % interval of the ratio of medians '
+  '(order statistics) and a band of 3 %.',
 )
 FLAGS = (
   flags.BATCH_SIZES,
@@ -102,7 +102,7 @@ def main(context: start.Context) -> int:
   """Checks, measures, writes."""
   values = resolved(context)
   sizes = tuple(values['layer_sizes'])
-  wanted = jobs.specs(values, sizes, values['lanes'])
+  wanted = tasks.specs(values, sizes, values['lanes'])
   old = None
   if values['against'] is not None:
     old = rows_against(values['against'], wanted, context)
@@ -126,7 +126,7 @@ def main(context: start.Context) -> int:
 
 def resolved(context: start.Context) -> dict[str, Any]:
   """The flags with what an empty one means; a wrong one is a UserError."""
-  values = context.values | {'resume': False}
+  values: dict[str, Any] = context.values | {'resume': False}
   platform = context.devices[0].platform
   sizes = values['layer_sizes'] or list(SIZES)
   if len(sizes) < 2 or sizes[-1] > 256:
@@ -135,10 +135,10 @@ def resolved(context: start.Context) -> dict[str, Any]:
       'inputs, hidden layers and up to 256 classes, such as 784,30,10.'
     )
   for m in values['batch_sizes']:
-    if m != flags.FULL and m > jobs.EXAMPLES:
+    if m != flags.FULL and m > tasks.EXAMPLES:
       raise UserError(
-        f'--batch_sizes={m} is larger than the {jobs.EXAMPLES} made-up images: '
-        f'give at most that, or {flags.FULL}.'
+        f'--batch_sizes={m} is larger than the {tasks.EXAMPLES} made-up '
+        f'images: give at most that, or {flags.FULL}.'
       )
   texts = specs.split(values['optimizers'] or 'sgd')
   for text in texts:
@@ -153,12 +153,12 @@ def resolved(context: start.Context) -> dict[str, Any]:
 
 
 def benchmark(
-  context: start.Context, values: dict[str, Any], wanted: list[jobs.Spec]
+  context: start.Context, values: dict[str, Any], wanted: list[tasks.Spec]
 ) -> list[dict[str, Any]]:
   """All rows; none where a signal came."""
   row = mesh.row(context.devices)
   for precision in values['precisions']:
-    with jobs.arithmetic(precision) as dtype:
+    with tasks.arithmetic(precision) as dtype:
       found = gate.try_device(row, dtype=dtype, precision=precision)
     worst = max(one.difference for one in found)
     context.say(
@@ -167,9 +167,11 @@ def benchmark(
     )
   made = []
   sizes = wanted[0].layer_sizes
-  data = gate.images(jobs.EXAMPLES, sizes[0], sizes[-1])
+  data = gate.images(tasks.EXAMPLES, sizes[0], sizes[-1])
   nothing = gate.images(
-    jobs.IDLE_STEPS * jobs.IDLE_BATCH, jobs.IDLE_SIZES[0], jobs.IDLE_SIZES[-1]
+    tasks.IDLE_STEPS * tasks.IDLE_BATCH,
+    tasks.IDLE_SIZES[0],
+    tasks.IDLE_SIZES[-1],
   )
   idle = {}
   for spec in wanted:
@@ -177,9 +179,9 @@ def benchmark(
       return []
     job = jobs.make(spec, row, data)
     made.append(job)
-    if jobs.idle(spec) not in idle:
-      idle[jobs.idle(spec)] = jobs.make(jobs.idle(spec), row, nothing)
-    context.say(f'{jobs.name_of(spec)}: {speed_tables.checked(job)}')
+    if tasks.idle(spec) not in idle:
+      idle[tasks.idle(spec)] = jobs.make(tasks.idle(spec), row, nothing)
+    context.say(f'{tasks.name_of(spec)}: {speed_tables.checked(job)}')
   probes = measures.probe(row, values['precisions'])
   rows = measures.measure(
     made,
@@ -205,7 +207,7 @@ def import_seconds(context: start.Context) -> float | None:
 
 
 def rows_against(
-  file: str, wanted: Sequence[jobs.Spec], context: start.Context
+  file: str, wanted: Sequence[tasks.Spec], context: start.Context
 ) -> list[dict[str, Any]]:
   """The rows of an earlier benchmark, one for each that is wanted.
 
@@ -226,7 +228,7 @@ def rows_against(
   for spec in wanted:
     if tuple(spec) not in there:
       raise UserError(
-        f'--against={files.shown(file)} has no row of {jobs.name_of(spec)} '
+        f'--against={files.shown(file)} has no row of {tasks.name_of(spec)} '
         f'({spec.gradients} gradients, {"-".join(map(str, spec.layer_sizes))}'
         '): give the flags that it was measured with.'
       )

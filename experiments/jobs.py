@@ -6,18 +6,16 @@ epoch of a wave of `compare`. Before it is timed, the very executable has to end
 where NumPy ends after the same updates.
 """
 
-import contextlib
 import inspect
-import itertools
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from experiments import flags
+from experiments import tasks
 from experiments import tournament
 from gd_jax.descent import batches
 from gd_jax.descent import entries
@@ -31,29 +29,14 @@ from gd_jax.types import Images
 from gd_jax.world import clock
 from gd_jax.world import roofline
 
-EXAMPLES = 60_000  # as MNIST trains on
-CALL_FLOP = 6e9  # an epoch of the book's network; a larger one is cut short
 RATES = 8  # of a block, as a study tunes
 CHECKED = 3  # lanes of a wave
-# Nothing to compute: what a step of it takes is launching.
-IDLE_SIZES, IDLE_BATCH, IDLE_STEPS = (8, 8, 8), 8, 1000
-
-
-class Spec(NamedTuple):
-  """What is timed; two rows of one spec can be compared."""
-
-  layer_sizes: tuple[int, ...]
-  batch_size: int
-  lanes: int
-  optimizer: str
-  precision: str
-  gradients: str
 
 
 class Job(NamedTuple):
   """A program ready to be timed."""
 
-  spec: Spec
+  spec: tasks.Spec
   run: Callable[[], Any]  # one call: `steps` updates of the lanes of a wave
   steps: int
   waves: int  # calls that train all lanes
@@ -65,61 +48,33 @@ class Job(NamedTuple):
   findings: list[gate.Finding]  # against NumPy; none where it knows no method
 
 
-def name_of(spec: Spec) -> str:
-  """A row's name: what differs most first."""
-  many = f'{spec.lanes} lanes' if spec.lanes > 1 else '1 lane'
-  return f'{spec.optimizer} m={spec.batch_size} {many} {spec.precision}'
-
-
-@contextlib.contextmanager
-def arithmetic(precision: str) -> Iterator[str]:
-  """Inside, JAX computes in this precision; gives the dtype of parameters."""
-  dtype, matmul = flags.PRECISIONS[precision]
-  with jax.enable_x64(dtype == 'float64'), jax.default_matmul_precision(matmul):
-    yield dtype
-
-
-def idle(spec: Spec) -> Spec:
-  """The same program with nothing to compute."""
-  return spec._replace(layer_sizes=IDLE_SIZES, batch_size=IDLE_BATCH)
-
-
-def steps_of(spec: Spec) -> int:
-  """Updates of a call: an epoch, or as many as CALL_FLOP allow, 100 at least."""
-  if spec.layer_sizes == IDLE_SIZES:
-    return IDLE_STEPS
-  whole = EXAMPLES // spec.batch_size
-  fit = int(CALL_FLOP / mlp.flop(spec.layer_sizes, spec.batch_size))
-  return min(whole, max(100, fit))
-
-
-def make(spec: Spec, mesh: jax.sharding.Mesh, data: Images) -> Job:
+def make(spec: tasks.Spec, mesh: jax.sharding.Mesh, data: Images) -> Job:
   """Compiles and checks a job.
 
   Raises:
     UserError: its numbers are not NumPy's, or its FLOP not the formula's.
   """
   entry = entries.parse(spec.optimizer)
-  with arithmetic(spec.precision) as dtype:
+  with tasks.arithmetic(spec.precision) as dtype:
     several = spec.lanes > 1
     job = (many if several else one)(spec, entry, mesh, data, dtype)
 
   def run():
-    with arithmetic(spec.precision):
+    with tasks.arithmetic(spec.precision):
       return job.run()
 
   return job._replace(run=run)
 
 
 def one(
-  spec: Spec,
+  spec: tasks.Spec,
   entry: entries.Entry,
   mesh: jax.sharding.Mesh,
   data: Images,
   dtype: str,
 ) -> Job:
   """The epoch of `train`: one lane, a large batch divided over the devices."""
-  m, steps, rate = spec.batch_size, steps_of(spec), entry.centre / 10
+  m, steps, rate = spec.batch_size, tasks.steps_of(spec), entry.centre / 10
   local = shards.mesh_for(m, mesh)
   devices = 1 if local is None else local.size
   chunk = batches.chunk_on(mesh.devices.flat[0].platform)
@@ -150,9 +105,9 @@ def one(
     seconds=program.seconds,
     findings=[],
   )
-  if spec.layer_sizes == IDLE_SIZES:
+  if spec.layer_sizes == tasks.IDLE_SIZES:
     return job
-  roofline.check_flop(name_of(spec), flop, program.jaxpr)
+  roofline.check_flop(tasks.name_of(spec), flop, program.jaxpr)
   params = jax.tree.map(lambda leaf: leaf[None, None], job.run()[0].params)
   rates = np.full((1, 1), rate, dtype)
   return job._replace(
@@ -163,14 +118,14 @@ def one(
 
 
 def many(
-  spec: Spec,
+  spec: tasks.Spec,
   entry: entries.Entry,
   mesh: jax.sharding.Mesh,
   data: Images,
   dtype: str,
 ) -> Job:
   """The epoch of a wave of `compare`, as many rates as a study has."""
-  m, steps = spec.batch_size, steps_of(spec)
+  m, steps = spec.batch_size, tasks.steps_of(spec)
   rates = max(d for d in range(1, RATES + 1) if spec.lanes % d == 0)
   seeds = spec.lanes // rates
   blocks, width = tournament.wave_shape(
@@ -205,7 +160,7 @@ def many(
   )
   everywhere = jax.sharding.NamedSharding(mesh, jax.P())
   examples = jax.device_put(data, everywhere)
-  fleet = made.launch(wave.rate, tournament.stack(starts))
+  fleet = made.launch(jnp.asarray(wave.rate), tournament.stack(starts))
   program = clock.compiled(made.epoch, fleet, wave.rate, order, examples)
   made = made._replace(epoch=program.run)
   flop = float(wave.rate.size * steps * mlp.flop(spec.layer_sizes, m))
@@ -231,9 +186,9 @@ def many(
     seconds=program.seconds,
     findings=[],
   )
-  if spec.layer_sizes == IDLE_SIZES:
+  if spec.layer_sizes == tasks.IDLE_SIZES:
     return job
-  roofline.check_flop(name_of(spec), flop, program.jaxpr)
+  roofline.check_flop(tasks.name_of(spec), flop, program.jaxpr)
   flat = np.linspace(0, wave.rate.size - 1, CHECKED).round().astype(int)
   places = [divmod(int(place), width) for place in dict.fromkeys(flat)]
   after = job.run()[0].state.params
@@ -245,7 +200,14 @@ def many(
 
 
 def checked(
-  spec: Spec, entry: entries.Entry, starts, params, orders, data, rates, places
+  spec: tasks.Spec,
+  entry: entries.Entry,
+  starts,
+  params,
+  orders,
+  data,
+  rates,
+  places,
 ) -> list[gate.Finding]:
   """The lanes at `places` against NumPy; none for a method it does not know."""
   known = method_of(entry)
@@ -253,7 +215,7 @@ def checked(
     return []
   method, hyperparameters = known
   return gate.check_lanes(
-    name_of(spec),
+    tasks.name_of(spec),
     starts,
     params,
     orders,
@@ -284,7 +246,7 @@ def method_of(entry: entries.Entry) -> tuple[str, dict[str, Any]] | None:
 
 
 def work_of(
-  spec: Spec,
+  spec: tasks.Spec,
   state: Any,
   *,
   live: int,
@@ -310,20 +272,3 @@ def work_of(
     example_bytes=float(blocks * m * (spec.layer_sizes[0] + 1)),
     footprint=float(live * (2 * params + memory)),
   )
-
-
-def specs(
-  values: dict[str, Any], sizes: tuple[int, ...], many_lanes: list[int]
-) -> list[Spec]:
-  """One spec for each crossing of the flags."""
-  found = [
-    Spec(sizes, EXAMPLES if m == flags.FULL else m, *rest, values['gradients'])
-    for precision, text, count, m in itertools.product(
-      values['precisions'],
-      values['optimizers'],
-      many_lanes,
-      values['batch_sizes'],
-    )
-    for rest in [(count, text, precision)]
-  ]
-  return list(dict.fromkeys(found))

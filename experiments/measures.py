@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 
 from experiments import jobs
+from experiments import tasks
 from gd_jax.world import clock
 from gd_jax.world import peaks
 from gd_jax.world import roofline
@@ -26,14 +27,14 @@ def probe(mesh: jax.sharding.Mesh, precisions: Sequence[str]) -> Probes:
   """Sweeps of matrix products, one a precision, and of triads."""
   products = {}
   for precision in precisions:
-    with jobs.arithmetic(precision) as dtype:
+    with tasks.arithmetic(precision) as dtype:
       products[precision] = peaks.products(mesh, dtype)
   return Probes(products, peaks.triads(mesh))
 
 
 def measure(
   made: Sequence[jobs.Job],
-  idle: Mapping[jobs.Spec, jobs.Job],
+  idle: Mapping[tasks.Spec, jobs.Job],
   probes: Probes,
   *,
   samples: int,
@@ -46,7 +47,9 @@ def measure(
   """
   cache, memory = peaks.best(probes.triads), probes.triads[-1]
   best = {key: peaks.best(found) for key, found in probes.products.items()}
-  runs = {('job', job.spec): job.run for job in made}
+  runs: dict[tuple[str, Any], Callable[[], Any]] = {
+    ('job', job.spec): job.run for job in made
+  }
   runs |= {('idle', spec): job.run for spec, job in idle.items()}
   runs |= {('cache', None): cache.clocked.run}
   runs |= {('memory', None): memory.clocked.run}
@@ -75,7 +78,7 @@ def measure(
       memory=memory.work / clock.summary(times['memory', None]).median,
       cache_bytes=peaks.cache_bytes(probes.triads),
     )
-    idled = idle[jobs.idle(job.spec)]
+    idled = idle[tasks.idle(job.spec)]
     launch = clock.summary(times['idle', idled.spec]).median / idled.steps
     rows.append(
       row_of(
@@ -94,7 +97,7 @@ def inside(precision: str, run: Callable[[], Any]) -> Callable[[], Any]:
   """`run` in this precision."""
 
   def wrapped():
-    with jobs.arithmetic(precision):
+    with tasks.arithmetic(precision):
       return run()
 
   return wrapped
@@ -111,7 +114,7 @@ def row_of(
   """What rows.jsonl says of a job: `samples` are seconds a call."""
   spec, summary = job.spec, clock.summary(samples)
   reading = roofline.read(
-    jobs.name_of(spec),
+    tasks.name_of(spec),
     job.work,
     machine,
     seconds=summary.median / job.steps,
@@ -120,7 +123,7 @@ def row_of(
   updates = job.steps / (summary.median * job.waves)
   found = max((f.difference for f in job.findings), default=None)
   return {
-    'name': jobs.name_of(spec),
+    'name': tasks.name_of(spec),
     **spec._asdict(),
     'devices': job.devices,
     'steps': job.steps,

@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments import jobs
 from experiments import tables
+from experiments import tasks
 from gd_jax.judge import speeds
 from gd_jax.types import UserError
 from gd_jax.world import files
@@ -18,8 +19,8 @@ _NUMBERS = ('samples_per_second', 'launch_seconds', 'gflops', 'of_peak')
 
 def key_of(row: Row) -> tuple:
   """What a row is a row of: equal keys can be compared."""
-  fields = {name: row[name] for name in jobs.Spec._fields}
-  return tuple(jobs.Spec(**fields | {'layer_sizes': tuple(row['layer_sizes'])}))
+  sizes, *rest = (row[name] for name in tasks.Spec._fields)
+  return (tuple(sizes), *rest)
 
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -123,7 +124,7 @@ def roofs(rows: Sequence[Row]) -> str:
     + '.'
   )
   return '\n'.join(
-    part for l in lines for part in textwrap.wrap(l, tables.WIDTH)
+    part for line in lines for part in textwrap.wrap(line, tables.WIDTH)
   )
 
 

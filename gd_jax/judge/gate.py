@@ -1,8 +1,8 @@
 """Does this device compute right? Its own programs against NumPy in float64.
 
-One step alone meets none of the faults that compilers for accelerators have had:
-they show under scan and vmap, or in large batches. So the programs that train
-and compare run are put to the test, on every device of a mesh:
+One step alone meets none of the faults that compilers for accelerators have
+had: they show under scan and vmap, or in large batches. So the programs that
+train and compare run are put to the test, on every device of a mesh:
 
 - lanes: STEPS scanned steps x WIDTH vmapped lanes, a block on each device;
 - a full batch of more than 32,769 examples, divided over the devices;
@@ -170,7 +170,7 @@ def try_lanes(
   orders = [
     batches.epoch_order(int(seed), 0, STEPS * M, M) for seed in dealt.seed
   ]
-  fleet = made.launch(dealt.rate, stack(starts))
+  fleet = made.launch(jnp.asarray(dealt.rate), stack(starts))
   fleet, _ = lanes.run_epoch(made, fleet, dealt.rate, stack(orders), data)
   places = [(b, w) for b in range(mesh.size) for w in range(WIDTH)]
   return check_lanes(

@@ -22,7 +22,7 @@ WORDS = ('FASTER', 'SLOWER', 'SAME', 'UNSURE')
 
 
 class Ratio(NamedTuple):
-  """How many times as fast the new is; None where so few samples say nothing."""
+  """How many times as fast the new is; None where samples are too few."""
 
   ratio: float
   low: float | None

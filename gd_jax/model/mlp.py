@@ -7,6 +7,7 @@ the dtype of the parameters. Batches come from `vmap` at the caller. Notation:
 M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -88,7 +89,7 @@ def flop(sizes: Sequence[int], m: int) -> int:
   Forward and the gradient of the weights for every layer, backward for all but
   the first: 958,800 for 784-30-10 and m = 10.
   """
-  products = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+  products = [a * b for a, b in itertools.pairwise(sizes)]
   return m * (4 * sum(products) + 2 * sum(products[1:]))
 
 

@@ -76,26 +76,29 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> Any:
       panel.annotate(
         str(place),
         (row['intensity'], row['gflops']),
-        xytext=(6, 4),
+        xytext=(6, 4) if place % 2 else (6, -11),
         textcoords='offset points',
         fontsize=8,
       )
-    low = min(row['gflops'] for row in rows) / 3
+    low = min(row['gflops'] for row in rows) / 2
     panel.set(
       xscale='log',
       yscale='log',
       xlim=(left, right),
-      ylim=(low, 2 * top),
+      ylim=(low, 1.6 * top),
       xlabel='FLOP a byte that has to move',
       ylabel='GFLOP/s',
     )
     for axis in (panel.xaxis, panel.yaxis):
+      axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
       axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
       axis.set_minor_locator(ticker.NullLocator())
     figure.legend(loc='outside right center', fontsize=7.5)
+    shape = machine['machine']
+    kind = shape['device_kind']
+    if shape['platform'] == 'cpu':
+      kind = shape['processor']
     figure.suptitle(
-      f'{machine["machine"]["device_kind"]} x {machine["machine"]["devices"]}: '
-      'reached and attainable',
-      fontsize=10,
+      f'{shape["devices"]} x {kind}: reached and attainable', fontsize=10
     )
   return figure

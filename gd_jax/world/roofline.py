@@ -5,8 +5,8 @@ A step of FLOP F that moves B bytes cannot be shorter than
     max(F / peak, sum of B / bandwidth)                      the attainable roof
 
 (Williams, Waterman and Patterson 2009), and on a machine that takes L seconds
-to launch a step that computes nothing it is not shorter than L either. Whichever
-of the three is longest names what binds.
+to launch a step that computes nothing it is not shorter than L either. The
+longest of the three names what binds.
 """
 
 import math
