@@ -20,6 +20,9 @@ from gd_jax.world import clock
 _SAMPLE = 0.05  # seconds; a sweep only looks for the best
 _SAMPLES = 3
 _LARGEST = 16_384
+# 2^e numbers an array of a triad on a device: from its cache to its memory.
+_CPU_EXPONENTS = (16, 19, 22, 25)
+_EXPONENTS = (19, 22, 25, 28)
 
 
 class Probe(NamedTuple):
@@ -53,7 +56,7 @@ def products(mesh: jax.sharding.Mesh, dtype: str) -> list[Probe]:
 def triads(mesh: jax.sharding.Mesh) -> list[Probe]:
   """Triads of float32 from a core's cache to memory."""
   on_cpu = mesh.devices.flat[0].platform == 'cpu'
-  exponents = (16, 19, 22, 25) if on_cpu else (19, 22, 25, 28)
+  exponents = _CPU_EXPONENTS if on_cpu else _EXPONENTS
   return [
     _swept('triad', 8 * 2**e, _triad(mesh, 2**e), 12.0 * 2**e * mesh.size)
     for e in exponents
@@ -81,7 +84,8 @@ def _swept(
   while clock.seconds(clock.timed(run, repeats)[1]) < _SAMPLE / 2:
     repeats *= 2
   clocked = clock.Clocked(lambda: run(repeats), 1)
-  speeds = [work * repeats / clock.sample(clocked) for _ in range(_SAMPLES)]
+  times = clock.honest([clock.sample(clocked) for _ in range(_SAMPLES)])
+  speeds = [work * repeats / seconds for seconds in times]
   return Probe(name, size, work * repeats, clocked, speeds)
 
 

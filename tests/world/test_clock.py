@@ -30,11 +30,11 @@ def unsynchronised(function, *arguments):
 
 def test_an_unsynchronised_timer_is_refused(monkeypatch):
   run = long_work()
-  honest = clock.sample(clock.Clocked(run, 2))
-  assert honest > 0
+  variants = {'a': clock.Clocked(run, 2)}
+  assert min(clock.interleaved(variants, 3)['a']) > 0
   monkeypatch.setattr(clock, 'timed', unsynchronised)
   with pytest.raises(UserError, match='stopped .* before the work'):
-    clock.sample(clock.Clocked(run, 2))
+    clock.interleaved(variants, 3)
 
 
 def test_samples_are_taken_in_turn_and_kept():
@@ -45,7 +45,7 @@ def test_samples_are_taken_in_turn_and_kept():
 
   found = clock.interleaved({'a': variant('a'), 'b': variant('b')}, samples=3)
   assert [len(samples) for samples in found.values()] == [3, 3]
-  assert ''.join(seen) == 'aabb' 'bbaa' 'aabb'
+  assert ''.join(seen) == 'aabbbbaaaabb'
 
 
 def test_it_ends_between_two_rounds():
@@ -62,7 +62,14 @@ def test_calls_fill_a_sample(monkeypatch):
   clocked = clock.calibrated(lambda: calls.append(time.sleep(0.001)))
   assert len(calls) == clock.WARM_UP
   assert 2 <= clocked.calls <= 24
-  assert clock.sample(clocked) >= 0.001
+  assert clock.sample(clocked).seconds >= 0.001
+
+
+def test_one_call_that_was_set_aside_is_no_lie():
+  taken = [clock.Sample(0.2, 1e-6)] * 9 + [clock.Sample(0.2, 0.5)]
+  assert clock.honest(taken) == [0.2] * 10
+  with pytest.raises(UserError):
+    clock.honest([clock.Sample(0.2, 0.1)] * 6 + taken[:4])
 
 
 def test_the_phases_of_a_program_stand_apart():
