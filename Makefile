@@ -9,7 +9,7 @@ PINS := $(if $(EXTRA),,-c constraints.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
 
-.PHONY: help compare train descend mnist textbook test claims torch clean
+.PHONY: help compare train descend mnist textbook bench test claims torch clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make mnist     the book'"'"'s network on MNIST              1 min,  2.4 GB'
 	@echo 'make train     one network; ARGS='"'"'--epochs=30'"'"' passes flags'
 	@echo 'make textbook  every claim of the textbooks, on a page  2 min'
+	@echo 'make bench     how fast, how near to the roof          2 min'
 	@echo 'make descend   pictures of descent; ARGS='"'"'--surface=ravine'"'"''
 	@echo 'make claims    full distributions and fault campaigns  1 h'
 	@echo 'make torch     parity with PyTorch; installs it'
@@ -60,6 +61,11 @@ textbook: $(BASE)
 	@$(BIN)/python -m experiments.textbook $(ARGS)
 	$(NEXT)
 	@echo '  python -m experiments.descend --surface=two_minima'
+
+bench: $(BASE)
+	@$(BIN)/python -m experiments.benchmark $(ARGS)
+	$(NEXT)
+	@echo '  python -m experiments.benchmark --help'
 
 mnist: .venv/.with-tfds
 	@$(BIN)/python -m experiments.train --dataset=mnist \

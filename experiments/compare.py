@@ -24,6 +24,7 @@ import jax
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import gates
 from experiments import keeping
 from experiments import outputs
 from experiments import problem as problems
@@ -61,13 +62,6 @@ REPORT_SEEDS = flags.whole(
   'Seeds that are judged, none of them tuned on.',
   least=1,
   most=10_000,
-)
-BATCH_SIZES = flags.wholes(
-  'batch_sizes',
-  [],
-  'Mini-batch sizes to cross the entries with, such as 1,10,100,full; empty '
-  'means --batch_size alone.',
-  words=(flags.FULL,),
 )
 METRIC = absl_flags.DEFINE_enum(
   'metric',
@@ -129,7 +123,7 @@ FLAGS = (
   RATES,
   TUNING_SEEDS,
   REPORT_SEEDS,
-  BATCH_SIZES,
+  flags.BATCH_SIZES,
   METRIC,
   TARGET,
   RESPLIT,
@@ -187,6 +181,10 @@ def main(context: start.Context) -> int:
   shape = jax.eval_shape(problem.init, jax.random.key(0))
   for entry in named:
     entries.check(entry, shape, schedule)
+
+  gates.pass_once(
+    context.devices, context.dtype, values['precision'], context.say
+  )
 
   def work(kept: session.Session) -> session.Outcome:
     context.say(problem.words)

@@ -138,6 +138,11 @@ def wholes(name, default, text, *, least=1, words=()):
   return _define(_Each(_Whole(least, words, LARGEST)), name, default, text)
 
 
+def words(name, default, text, allowed):
+  """Defines a flag for a comma-separated list of some words."""
+  return _define(_Each(_Word(allowed)), name, default, text)
+
+
 DATASET = flags.DEFINE_string(
   'dataset',
   'digits',
@@ -217,6 +222,14 @@ BATCH_SIZE = whole(
   10,
   'Examples an update, m; 1 is online learning, full is batch descent.',
   least=1,
+  words=(FULL,),
+)
+BATCH_SIZES = wholes(
+  'batch_sizes',
+  [],
+  'Mini-batch sizes, such as 1,10,100,full: compare crosses its entries with '
+  'them, and empty means --batch_size alone; benchmark times each, and empty '
+  'means 10,100,full.',
   words=(FULL,),
 )
 EPOCHS = whole('epochs', 5, 'Passes over the training examples.', least=1)

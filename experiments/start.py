@@ -31,6 +31,7 @@ from absl import flags as absl_flags
 
 from experiments import flags
 from gd_jax.types import UserError
+from gd_jax.world import clock
 from gd_jax.world import files
 from gd_jax.world import machine
 from gd_jax.world import processes
@@ -53,6 +54,7 @@ class Context(NamedTuple):
   signals: list[int]  # those received
   say: Callable[[str], None]  # a line for people
   started: float  # time.perf_counter() of the start
+  device_seconds: float  # until the devices answered
 
 
 def run(
@@ -87,7 +89,7 @@ def run(
   listen(stop, signals)
   try:
     join(values, experiment)
-    dtype, devices = prepare(values)
+    (dtype, devices), span = clock.timed(prepare, values)
     # What a program will read stands alone on stdout.
     read = values.get('json') or values.get('rescore')
     stream = sys.stderr if read else sys.stdout
@@ -105,6 +107,7 @@ def run(
         print(harmless(text), file=stream, flush=True) if first else None
       ),
       started=started,
+      device_seconds=clock.seconds(span),
     )
     context.say(device_line(devices, values))
     code = main(context)

@@ -148,17 +148,33 @@ def stack(parts: Sequence[Any]) -> Any:
 
 def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
   """(blocks, lanes a block) of the waves that the unit trains in."""
-  width = arena.lane_block or lanes.widest(
-    len(unit.rates), len(unit.seeds), arena.share.devices
-  )
-  width = min(width, len(unit.rates))
-  devices = arena.share.devices
-  if arena.mesh.devices.flat[0].platform == 'cpu':
-    return devices, width
   problem = arena.problems[unit.contestant.init]
   epoch = sum(leaf.nbytes for leaf in jax.tree.leaves(problem.train))
-  blocks = -(-len(unit.rates) // width) * len(unit.seeds)
-  each = min(-(-blocks // devices), max(1, WAVE_BYTES // epoch))
+  return wave_shape(
+    arena.mesh.devices.flat[0].platform,
+    devices=arena.share.devices,
+    rates=len(unit.rates),
+    seeds=len(unit.seeds),
+    lane_block=arena.lane_block,
+    epoch_bytes=epoch,
+  )
+
+
+def wave_shape(
+  platform: str,
+  *,
+  devices: int,
+  rates: int,
+  seeds: int,
+  lane_block: int | None,
+  epoch_bytes: int,
+) -> tuple[int, int]:
+  """(blocks, lanes a block) of the waves that train rates x seeds."""
+  width = min(lane_block or lanes.widest(rates, seeds, devices), rates)
+  if platform == 'cpu':
+    return devices, width
+  blocks = -(-rates // width) * seeds
+  each = min(-(-blocks // devices), max(1, WAVE_BYTES // epoch_bytes))
   return each * devices, width
 
 

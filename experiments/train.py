@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import gates
 from experiments import keeping
 from experiments import problem as problems
 from experiments import session
@@ -31,11 +32,13 @@ from experiments import start
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import schedules
+from gd_jax.descent import shards
 from gd_jax.descent import train
 from gd_jax.pictures import plots
 from gd_jax.types import Batch
 from gd_jax.types import Optimizer
 from gd_jax.world import clock
+from gd_jax.world import mesh
 from gd_jax.world import snapshots
 
 OPTIMIZER = absl_flags.DEFINE_string(
@@ -98,6 +101,10 @@ def main(context: start.Context) -> int:
   optimizer = entries.build(entry, values['learning_rate'], schedule)
   title = f'{problem.words}; {entry.text} at {values["learning_rate"]:g}'
 
+  gates.pass_once(
+    context.devices, context.dtype, values['precision'], context.say
+  )
+
   def work(kept: session.Session) -> session.Outcome:
     context.say(title)
     outcome, rows = descend(context, values, problem, optimizer, kept)
@@ -124,11 +131,14 @@ def descend(
   kept: session.Session,
 ) -> tuple[session.Outcome, list[dict[str, Any]]]:
   """Trains to the last epoch, a signal, or divergence; returns all rows."""
+  local = shards.mesh_for(values['batch_size'], mesh.row(context.devices))
   step = train.make_step(
     problem.cost_of,
     optimizer,
     gradients=values['gradients'],
     reduction=values['reduction'],
+    chunk=batches.chunk_on(context.devices[0].platform),
+    axis=shards.axis_of(local),
   )
   state = train.start(problem.init(jax.random.key(values['seed'])), optimizer)
   zeros = train.Metrics(*jnp.zeros((2,), context.dtype))
@@ -152,13 +162,13 @@ def descend(
   )
   if 0 in marks and not done:
     snapshots.save(kept.run.path, 0, 0, state.params, about)
-  for piece in train_pieces(values, problem, step, state, done):
+  for piece in train_pieces(values, problem, step, local, state, done):
     done += 1
     seconds += piece.train_seconds
     compiling += piece.compile_seconds
     if not piece.finite:
       made = piece.epoch * updates + piece.updates.start
-      return diverged(step, piece, made), rows
+      return diverged(step, local, piece, made), rows
     if done in marks:
       made = piece.epoch * updates + piece.updates.stop
       snapshots.save(kept.run.path, 0, made, piece.after.params, about)
@@ -195,27 +205,36 @@ def train_pieces(
   values: dict[str, Any],
   problem: problems.Problem,
   step: train.Step,
+  local: jax.sharding.Mesh | None,
   state: train.State,
   done: int,
 ) -> Iterator[Piece]:
-  """Trains piece after piece, each gathered while the one before trains."""
+  """Trains piece after piece, each gathered while the one before trains.
+
+  `local` is of the devices that divide a large batch among them.
+  """
   m, n = values['batch_size'], problems.size_of(problem.train)
   cut = keeping.pieces(values, problem, m)
   todo = (divmod(k, len(cut)) for k in range(done, values['epochs'] * len(cut)))
-  on_cpu = jax.local_devices()[0].platform == 'cpu'
-  examples = problem.train if on_cpu else jax.device_put(problem.train)
+  platform = jax.local_devices()[0].platform
+  examples = problem.train
+  if platform != 'cpu' and local is None:
+    examples = jax.device_put(problem.train)
 
   def make(key: tuple[int, int]) -> Batch:
-    order = batches.epoch_order(values['seed'], key[0], n, m)
+    order = batches.epoch_order(
+      values['seed'],
+      key[0],
+      n,
+      m,
+      shards=1 if local is None else local.size,
+      chunk=batches.chunk_on(platform),
+    )
     part = batches.Order(*(leaf[cut[key[1]]] for leaf in order))
-    return jax.device_put(batches.gather(examples, part))
+    return shards.put(batches.gather(examples, part), local)
 
   whole = functools.cache(make) if m == n else None
-
-  def program(state, batch):
-    state, metrics = train.run_batches(step, state, batch)
-    return state, metrics, train.finite(state, metrics.cost)
-
+  program = shards.epoch_program(step, local)
   programs = {}
   trained = clock.Span(time.perf_counter(), time.perf_counter())
   asked = trained.ended
@@ -227,7 +246,7 @@ def train_pieces(
     compiled = clock.Span(waited.ended, waited.ended)
     shape = batch.weights.shape
     if shape not in programs:
-      lowered = jax.jit(program).lower(state, batch)
+      lowered = program.lower(state, batch)
       programs[shape], compiled = clock.timed(lowered.compile)
       compiled = clock.Span(waited.ended, compiled.ended)
     before = state
@@ -256,9 +275,14 @@ def steps_an_epoch(values: dict[str, Any], problem: problems.Problem) -> int:
   return batches.steps_of(n, values['batch_size'])
 
 
-def diverged(step: train.Step, piece: Piece, made: int) -> session.Outcome:
+def diverged(
+  step: train.Step,
+  local: jax.sharding.Mesh | None,
+  piece: Piece,
+  made: int,
+) -> session.Outcome:
   """Which update left the finite numbers; `made` came before this piece."""
-  watch = jax.jit(functools.partial(train.run_watched, step))
+  watch = shards.over_devices(functools.partial(train.run_watched, step), local)
   _, updates = watch(piece.before, piece.batch)
   return session.Outcome(
     start.DIVERGED,

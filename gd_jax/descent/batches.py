@@ -18,9 +18,11 @@ import numpy as np
 from gd_jax.types import Batch
 from gd_jax.types import Examples
 
-# A step works through a large batch in pieces of this many examples: so many
-# decoded images fit a core's cache (measured best between 500 and 2,000).
-CHUNK = 1000
+# A step works through a large batch in pieces of at most this many examples: so
+# many decoded images of 28 x 28 pixels fit a core's cache.
+CHUNK = 250
+# An accelerator wants wide matrix products instead.
+ACCELERATOR_CHUNK = 16_384
 
 # A longer epoch is gathered in pieces, so that memory stays bounded.
 PIECE_BYTES = 256 * 2**20
@@ -41,15 +43,30 @@ def steps_of(n: int, m: int) -> int:
   return -(-n // m)
 
 
-def epoch_order(seed: int, epoch: int, n: int, m: int) -> Order:
+def chunk_on(platform: str) -> int:
+  """Examples that a step on this platform works through at once."""
+  return CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK
+
+
+def slots_of(m: int, *, shards: int = 1, chunk: int = CHUNK) -> int:
+  """Slots that m examples take on `shards` devices, in equal chunks on each."""
+  each = steps_of(m, shards)
+  chunks = steps_of(each, chunk)
+  return shards * chunks * steps_of(each, chunks)
+
+
+def epoch_order(
+  seed: int, epoch: int, n: int, m: int, *, shards: int = 1, chunk: int = CHUNK
+) -> Order:
   """The order of epoch `epoch` (from 0): every one of n examples, once.
 
   A short last mini-batch is trained too; slots of weight 0 pad it, and pad a
-  batch of more than CHUNK examples to whole chunks. Batch descent (m = n) keeps
-  the stored order: a permutation would change nothing but rounding.
+  batch that is worked through in chunks or on several devices (`slots_of`).
+  Batch descent (m = n) keeps the stored order: a permutation would change
+  nothing but rounding.
   """
   steps = steps_of(n, m)
-  slots = m if m <= CHUNK else steps_of(m, CHUNK) * CHUNK
+  slots = slots_of(m, shards=shards, chunk=chunk)
   index = np.zeros((steps, slots), np.int32)
   weights = np.zeros((steps, slots), np.float32)
   if m == n:

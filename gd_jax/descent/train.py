@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import flatten_util
 
 from gd_jax.descent import batches
 from gd_jax.types import Batch
@@ -52,16 +53,22 @@ def per_example_grads(cost_of: CostOf, params: Any, examples: Examples) -> Any:
 
 
 def cost_and_grad(
-  cost_of: CostOf, params: Any, batch: Batch, *, gradients: str = 'mean'
+  cost_of: CostOf,
+  params: Any,
+  batch: Batch,
+  *,
+  gradients: str = 'mean',
+  chunk: int = batches.CHUNK,
 ) -> tuple[jax.Array, Any]:
   """sum_x C_x over a batch and its gradient; slots of weight 0 count nothing.
 
   Args:
     cost_of: (params, one example) -> its cost.
     params: any pytree.
-    batch: leaves [m, ...]; more than CHUNK slots are worked through in chunks.
+    batch: leaves [m, ...], m what `batches.slots_of` says.
     gradients: 'mean' differentiates the sum of the vmapped costs,
       'per_example' sums the vmapped gradients. Equal but for rounding.
+    chunk: more slots than this are worked through in equal chunks.
   """
 
   def total(params, batch):
@@ -77,15 +84,15 @@ def cost_and_grad(
     )
     return total(params, batch), summed
 
-  slots = batch.weights.shape[0]
-  if slots <= batches.CHUNK:
+  count = batches.steps_of(batch.weights.shape[0], chunk)
+  if count == 1:
     return chunk_grad(batch)
 
   def add(sums, chunk):
     return jax.tree.map(jnp.add, sums, chunk_grad(chunk)), None
 
   chunks = jax.tree.map(
-    lambda leaf: leaf.reshape(-1, batches.CHUNK, *leaf.shape[1:]), batch
+    lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), batch
   )
   zeros = jax.tree.map(
     lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
@@ -95,12 +102,20 @@ def cost_and_grad(
   return sums
 
 
+def all_reduce(tree: Any, axis: str) -> Any:
+  """The tree summed over the devices of an axis, raveled: one message."""
+  flat, unravel = flatten_util.ravel_pytree(tree)
+  return unravel(jax.lax.psum(flat, axis))
+
+
 def make_step(
   cost_of: CostOf,
   optimizer: Optimizer,
   *,
   gradients: str = 'mean',
   reduction: str = 'mean',
+  chunk: int = batches.CHUNK,
+  axis: str | None = None,
 ) -> Step:
   """The update as a function (state, batch) -> (state, metrics).
 
@@ -111,14 +126,18 @@ def make_step(
     gradients: 'mean' or 'per_example', the two readings of the mean gradient.
     reduction: 'mean' divides by the true number of examples in the batch;
       'sum' does not, the learning rate times m for sgd and momentum.
+    chunk: as of `cost_and_grad`.
+    axis: of a mesh whose devices have a part of every batch each, `shards`.
   """
   update = optax.with_extra_args_support(optimizer).update
 
   def step(state: State, batch: Batch) -> tuple[State, Metrics]:
     cost, grad = cost_and_grad(
-      cost_of, state.params, batch, gradients=gradients
+      cost_of, state.params, batch, gradients=gradients, chunk=chunk
     )
     examples = jnp.sum(batch.weights.astype(cost.dtype))
+    if axis is not None:
+      cost, examples, grad = all_reduce((cost, examples, grad), axis)
     value = cost
     if reduction == 'mean':
       value = cost / examples

@@ -7,6 +7,7 @@ the dtype of the parameters. Batches come from `vmap` at the caller. Notation:
 M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -84,6 +85,18 @@ def predict(
 ) -> jax.Array:
   """The outputs a = sigmoid(z) in (0, 1), [n_out], for one example x [n_in]."""
   return jax.nn.sigmoid(weighted_input(params, x, activation))
+
+
+def flop(sizes: Sequence[int], m: int) -> int:
+  """FLOP of the cost and the gradient of m examples, matrix products alone.
+
+      m (4 sum_l n_l n_(l+1) + 2 sum_(l >= 1) n_l n_(l+1))
+
+  Forward and the gradient of the weights for every layer, backward for all but
+  the first: 958,800 for 784-30-10 and m = 10.
+  """
+  products = [a * b for a, b in itertools.pairwise(sizes)]
+  return m * (4 * sum(products) + 2 * sum(products[1:]))
 
 
 def count(params: Params) -> int:

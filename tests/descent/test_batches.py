@@ -48,9 +48,9 @@ def test_T19_the_next_epoch_is_reshuffled_and_the_same_one_replayed():
   assert not np.array_equal(second, other)
 
 
-def test_batch_descent_is_one_step_in_whole_chunks():
-  order = batches.epoch_order(0, 0, 2500, 2500)
-  assert order.index.shape == (1, 3 * batches.CHUNK)
+def test_batch_descent_is_one_step_in_equal_chunks():
+  order = batches.epoch_order(0, 0, 2500, 2500, chunk=1000)
+  assert order.index.shape == (1, 3 * 834)
   np.testing.assert_array_equal(order.index[0, :2500], np.arange(2500))
   assert order.weights.sum() == 2500
 
@@ -67,6 +67,14 @@ def test_batch_descent_is_one_step_in_whole_chunks():
 )
 def test_rows_gathered_together_divide_the_epoch(steps, bytes_a_step, expected):
   assert batches.together(steps, bytes_a_step) == expected
+
+
+def test_every_device_has_as_many_slots_in_equal_chunks():
+  assert batches.slots_of(60_000, shards=2) == 60_000
+  assert batches.slots_of(1197, shards=2, chunk=1000) == 2 * 599
+  assert batches.slots_of(2500, shards=2, chunk=1000) == 2 * 2 * 625
+  assert batches.slots_of(60_000, shards=3, chunk=16_384) == 3 * 2 * 10_000
+  assert batches.slots_of(10) == 10
 
 
 def test_gather_takes_rows_in_their_dtype_on_host_and_device():

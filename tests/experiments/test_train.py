@@ -64,6 +64,25 @@ def test_divergence_is_said_with_its_update_and_code_3(tmp_path):
   assert found.stderr.count('\n') == 1
 
 
+def test_divergence_of_a_batch_on_all_devices_is_said_too(tmp_path):
+  arguments = ['--batch_size=full', '--activation=relu', '--epochs=3']
+  train(tmp_path, 'd', *arguments, '--learning_rate=1e30', code=3)
+  assert 'update 2 ' in scripts.json_of(tmp_path / 'd', 'status.json')['reason']
+
+
+def test_batch_descent_on_all_devices_goes_on_with_the_same_bits(tmp_path):
+  arguments = ['--batch_size=full', '--epochs=4']
+  train(tmp_path, 'whole', *arguments)
+  train(tmp_path, 'part', *arguments)
+  for file in (tmp_path / 'part' / 'checkpoint').glob('4.*'):
+    file.unlink()
+  (tmp_path / 'part' / 'status.json').unlink()
+  found = train(tmp_path, 'part', *arguments, '--resume')
+  assert 'going on from checkpoint' in found.stdout
+  assert rows_of(tmp_path, 'part') == rows_of(tmp_path, 'whole')
+  assert last_arrays(tmp_path, 'part') == last_arrays(tmp_path, 'whole')
+
+
 def test_an_optimizer_that_keeps_a_key_is_saved_and_goes_on(tmp_path):
   arguments = ['--optimizer=optax:noisy_sgd+key=3', '--epochs=2']
   train(tmp_path, 'noisy', *arguments)

@@ -1,0 +1,275 @@
+"""What the benchmark times: the programs that train and compare run.
+
+A job is one compiled program on made-up images of MNIST's shape, called again
+and again from the same start: one lane is the epoch of `train`, several are the
+epoch of a wave of `compare`. Before it is timed, the very executable has to end
+where NumPy ends after the same updates.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import tasks
+from experiments import tournament
+from gd_jax.descent import batches
+from gd_jax.descent import entries
+from gd_jax.descent import lanes
+from gd_jax.descent import shards
+from gd_jax.descent import train
+from gd_jax.descent import twins
+from gd_jax.judge import gate
+from gd_jax.model import mlp
+from gd_jax.types import Images
+from gd_jax.world import clock
+from gd_jax.world import roofline
+
+RATES = 8  # of a block, as a study tunes
+CHECKED = 3  # lanes of a wave
+
+
+class Job(NamedTuple):
+  """A program ready to be timed."""
+
+  spec: tasks.Spec
+  run: Callable[[], Any]  # one call: `steps` updates of the lanes of a wave
+  steps: int
+  waves: int  # calls that train all lanes
+  flop: float  # of a call
+  work: roofline.Work  # of a step
+  devices: int
+  chunks: int  # pieces that a device works through in a step
+  seconds: dict[str, float]  # of the phases until it runs
+  findings: list[gate.Finding]  # against NumPy; none where it knows no method
+
+
+def make(spec: tasks.Spec, mesh: jax.sharding.Mesh, data: Images) -> Job:
+  """Compiles and checks a job.
+
+  Raises:
+    UserError: its numbers are not NumPy's, or its FLOP not the formula's.
+  """
+  entry = entries.parse(spec.optimizer)
+  with tasks.arithmetic(spec.precision) as dtype:
+    several = spec.lanes > 1
+    job = (many if several else one)(spec, entry, mesh, data, dtype)
+
+  def run():
+    with tasks.arithmetic(spec.precision):
+      return job.run()
+
+  return job._replace(run=run)
+
+
+def one(
+  spec: tasks.Spec,
+  entry: entries.Entry,
+  mesh: jax.sharding.Mesh,
+  data: Images,
+  dtype: str,
+) -> Job:
+  """The epoch of `train`: one lane, a large batch divided over the devices."""
+  m, steps, rate = spec.batch_size, tasks.steps_of(spec), entry.centre / 10
+  local = shards.mesh_for(m, mesh)
+  devices = 1 if local is None else local.size
+  chunk = batches.chunk_on(mesh.devices.flat[0].platform)
+  optimizer = entries.build(entry, rate)
+  step = train.make_step(
+    gate.cost_of(spec.layer_sizes[-1]),
+    optimizer,
+    gradients=spec.gradients,
+    chunk=chunk,
+    axis=shards.axis_of(local),
+  )
+  start = mlp.init(jax.random.key(0), spec.layer_sizes, dtype=dtype)
+  state = train.start(start, optimizer)
+  order = batches.epoch_order(0, 0, steps * m, m, shards=devices, chunk=chunk)
+  batch = shards.put(batches.gather(data, order), local)
+  program = clock.compiled(shards.epoch_program(step, local), state, batch)
+  flop = float(steps * mlp.flop(spec.layer_sizes, m))
+  chunks = batches.steps_of(order.index.shape[1] // devices, chunk)
+  job = Job(
+    spec=spec,
+    run=lambda: program.run(state, batch),
+    steps=steps,
+    waves=1,
+    flop=flop,
+    work=work_of(spec, state, live=1, pieces=chunks * devices),
+    devices=devices,
+    chunks=chunks,
+    seconds=program.seconds,
+    findings=[],
+  )
+  if spec.layer_sizes == tasks.IDLE_SIZES:
+    return job
+  roofline.check_flop(tasks.name_of(spec), flop, program.jaxpr)
+  params = jax.tree.map(lambda leaf: leaf[None, None], job.run()[0].params)
+  rates = np.full((1, 1), rate, dtype)
+  return job._replace(
+    findings=checked(
+      spec, entry, [start], params, [order], data, rates, [(0, 0)]
+    )
+  )
+
+
+def many(
+  spec: tasks.Spec,
+  entry: entries.Entry,
+  mesh: jax.sharding.Mesh,
+  data: Images,
+  dtype: str,
+) -> Job:
+  """The epoch of a wave of `compare`, as many rates as a study has."""
+  m, steps = spec.batch_size, tasks.steps_of(spec)
+  rates = max(d for d in range(1, RATES + 1) if spec.lanes % d == 0)
+  seeds = spec.lanes // rates
+  blocks, width = tournament.wave_shape(
+    mesh.devices.flat[0].platform,
+    devices=mesh.size,
+    rates=rates,
+    seeds=seeds,
+    lane_block=None,
+    epoch_bytes=steps * m * (spec.layer_sizes[0] + 1),
+  )
+  dealt = lanes.deal(
+    list(np.geomspace(entry.centre / 100, entry.centre / 10, rates)),
+    seeds,
+    width=width,
+    multiple=blocks,
+    dtype=dtype,
+  )
+  waves = lanes.waves(dealt, blocks)
+  wave = waves[0]
+  starts = [
+    mlp.init(jax.random.key(int(seed)), spec.layer_sizes, dtype=dtype)
+    for seed in wave.seed
+  ]
+  orders = [
+    batches.epoch_order(int(seed), 0, steps * m, m) for seed in wave.seed
+  ]
+  order = tournament.stack(orders)
+  made = lanes.programs(
+    cost_of=gate.cost_of(spec.layer_sizes[-1]),
+    optimizer_of=lambda rate: entries.build(entry, rate),
+    mesh=mesh,
+    gradients=spec.gradients,
+  )
+  everywhere = jax.sharding.NamedSharding(mesh, jax.P())
+  examples = jax.device_put(data, everywhere)
+  fleet = made.launch(jnp.asarray(wave.rate), tournament.stack(starts))
+  program = clock.compiled(made.epoch, fleet, wave.rate, order, examples)
+  made = made._replace(epoch=program.run)
+  flop = float(wave.rate.size * steps * mlp.flop(spec.layer_sizes, m))
+  lane = jax.tree.map(lambda leaf: leaf[0, 0], fleet.state)
+  chunks = batches.steps_of(order.index.shape[2], batches.CHUNK)
+  on_cpu = mesh.devices.flat[0].platform == 'cpu'
+  job = Job(
+    spec=spec,
+    run=lambda: lanes.run_epoch(made, fleet, wave.rate, order, examples),
+    steps=steps,
+    waves=len(waves),
+    flop=flop,
+    work=work_of(
+      spec,
+      lane,
+      lanes_a_step=wave.rate.size,
+      blocks=blocks,
+      live=width if on_cpu else wave.rate.size // mesh.size,
+      pieces=chunks,
+    ),
+    devices=mesh.size,
+    chunks=chunks,
+    seconds=program.seconds,
+    findings=[],
+  )
+  if spec.layer_sizes == tasks.IDLE_SIZES:
+    return job
+  roofline.check_flop(tasks.name_of(spec), flop, program.jaxpr)
+  flat = np.linspace(0, wave.rate.size - 1, CHECKED).round().astype(int)
+  places = [divmod(int(place), width) for place in dict.fromkeys(flat)]
+  after = job.run()[0].state.params
+  return job._replace(
+    findings=checked(
+      spec, entry, starts, after, orders, data, wave.rate, places
+    )
+  )
+
+
+def checked(
+  spec: tasks.Spec,
+  entry: entries.Entry,
+  starts,
+  params,
+  orders,
+  data,
+  rates,
+  places,
+) -> list[gate.Finding]:
+  """The lanes at `places` against NumPy; none for a method it does not know."""
+  known = method_of(entry)
+  if known is None:
+    return []
+  method, hyperparameters = known
+  return gate.check_lanes(
+    tasks.name_of(spec),
+    starts,
+    params,
+    orders,
+    data,
+    rates,
+    places,
+    method=method,
+    hyperparameters=hyperparameters,
+    precision=spec.precision,
+  )
+
+
+def method_of(entry: entries.Entry) -> tuple[str, dict[str, Any]] | None:
+  """The entry as a method of NumPy's with all its hyperparameters, or None."""
+  known: tuple[str, dict[str, Any]] | None = None
+  if entry.implementation == 'ours':
+    known = entry.name, entry.hyperparameters
+  elif entry.implementation == 'optax':
+    known = twins.ours(entry.name, entry.hyperparameters)
+  if known is None:
+    return None
+  method, given = known
+  keys = inspect.signature(twins.TWINS[method].ours).parameters
+  if not given.keys() <= keys.keys():
+    return None
+  defaults = {key: value.default for key, value in keys.items()}
+  return method, defaults | given
+
+
+def work_of(
+  spec: tasks.Spec,
+  state: Any,
+  *,
+  live: int,
+  pieces: int,
+  lanes_a_step: int = 1,
+  blocks: int = 1,
+) -> roofline.Work:
+  """What a step of all lanes moves at the least.
+
+  Parameters are read and written once and their gradient written once for each
+  piece of the batch; the optimizer's memory is read and written. Lanes of a
+  block read one mini-batch. `live` lanes are at work at once on a device.
+  """
+
+  def size(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+
+  params, memory = size(state.params), size(state.optimizer)
+  m = spec.batch_size
+  return roofline.Work(
+    flop=float(lanes_a_step * mlp.flop(spec.layer_sizes, m)),
+    state_bytes=float(lanes_a_step * (3 * params * pieces + 2 * memory)),
+    example_bytes=float(blocks * m * (spec.layer_sizes[0] + 1)),
+    footprint=float(live * (2 * params + memory)),
+  )
