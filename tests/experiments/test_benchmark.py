@@ -1,4 +1,4 @@
-"""The script benchmark: rows, table, picture, refusals; the gate of a device."""
+"""The script benchmark: rows, table, picture, refusals; a device's gate."""
 
 import json
 import subprocess

@@ -57,6 +57,7 @@ def test_words(factor, word):
   back = speeds.against(old, factor * old)
   swap = {'FASTER': 'SLOWER', 'SLOWER': 'FASTER'}
   assert back.word == swap.get(word, word)
+  assert found.high is not None
   assert back.low == pytest.approx(1 / found.high)
 
 

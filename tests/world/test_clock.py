@@ -33,7 +33,7 @@ def test_an_unsynchronised_timer_is_refused(monkeypatch):
   variants = {'a': clock.Clocked(run, 2)}
   assert min(clock.interleaved(variants, 3)['a']) > 0
   monkeypatch.setattr(clock, 'timed', unsynchronised)
-  with pytest.raises(UserError, match='stopped .* before the work'):
+  with pytest.raises(UserError, match=r'stopped .* before the work'):
     clock.interleaved(variants, 3)
 
 

@@ -136,5 +136,5 @@ def test_launching_that_takes_longest_is_named():
 
 @pytest.mark.parametrize('seconds', [1000 / 121, 1e-9])
 def test_faster_than_the_machine_is_refused(seconds):
-  with pytest.raises(UserError, match='row seems .* at most'):
+  with pytest.raises(UserError, match=r'row seems .* at most'):
     roofline.read('row', work(), MACHINE, seconds=seconds, launch=1.0)
