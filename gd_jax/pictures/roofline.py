@@ -76,7 +76,7 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> Any:
       panel.annotate(
         str(place),
         (row['intensity'], row['gflops']),
-        xytext=(6, 4) if place % 2 else (6, -11),
+        xytext=(7, -3) if place % 2 else (-12, -3),
         textcoords='offset points',
         fontsize=8,
       )
