@@ -107,7 +107,7 @@ def met(run):
 
 
 def campaign(
-  script, unbroken, workdir, number, times, seed, moments=MOMENTS, chain=6
+  script, unbroken, workdir, number, times, seed, moments=MOMENTS, chain=8
 ):
   """Strikes living runs `times` times, each resumed to the unbroken one's end.
 
@@ -116,14 +116,15 @@ def campaign(
   whole, seconds, env = unbroken
   draw = random.Random(seed)
   found, struck = Counter(), 0
-  pauses = {'start': seconds, 'status': seconds / 3, 'end': seconds / 8}
-  for n in itertools.count():
+  pauses = {'start': seconds / 2, 'status': seconds / 6, 'end': seconds / 10}
+  turns = itertools.cycle(moments)
+  for n in range(10 + times):
     if struck == times:
       break
     run = workdir / f'{script}{n}'
     arguments = [*scripts.named(workdir, run.name), *RUNS[script]]
-    for _ in range(chain if chain >= times else draw.randint(1, chain)):
-      moment = moments[struck % len(moments)]
+    for _ in range(chain if chain >= times else draw.randint(2, chain)):
+      moment = next(turns)
       pause = draw.uniform(0, pauses.get(moment, 0.02))
       code, what, out, said = strike(
         script, arguments, run, moment, pause, number, env
@@ -142,6 +143,7 @@ def campaign(
     assert scripts.end_of(run) == whole
     assert not scripts.left_over(run)
     shutil.rmtree(run)
+  assert struck == times, f'only {struck} met a living run'
   return found
 
 
@@ -221,7 +223,9 @@ def test_stopped_and_resumed_it_ends_as_if_nothing_was(
 @pytest.mark.parametrize('script', RUNS)
 def test_fifty_times(tmp_path, unbroken, script, name, record_property):
   number = signal.Signals[name]
-  found = campaign(script, unbroken(script), tmp_path, number, 50, 1)
+  # A signal that is heard at the end finds a run that is done.
+  moments = MOMENTS if number == signal.SIGKILL else MOMENTS[:-1]
+  found = campaign(script, unbroken(script), tmp_path, number, 50, 1, moments)
   record_property('struck', dict(found))
   sys.stdout.write(
     f'{script}: {found.total()} of 50 by {name} ended identical: {found}\n'
