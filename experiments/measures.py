@@ -88,7 +88,7 @@ def measure(
         calls=variants['job', job.spec].calls,
         launch=launch * job.chunks,
       )
-      | {'peak_samples': [product.work / t for t in peak_times]}
+      | {'peak_samples': [1e9 / product.work * t for t in peak_times]}
     )
   return rows
 

@@ -35,6 +35,7 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     sound = bool(rows) and all(
       isinstance(row['machine'], dict)
       and all(row['samples'])
+      and all(row['peak_samples'])
       and all(row[name] > 0 for name in _NUMBERS)
       and key_of(row)
       for row in rows
@@ -177,14 +178,20 @@ def crossover(rows: Sequence[Row], others: Mapping[str, Sequence[Row]]) -> str:
 def against_table(rows: Sequence[Row], old: Sequence[Row]) -> str:
   """FASTER, SLOWER, SAME or UNSURE of each row."""
   there = {key_of(row): row for row in old}
-  body = []
+  found: dict[str, speeds.Ratio] = {}
   for row in rows:
     before = there[key_of(row)]
-    found = speeds.against(row['samples'], before['samples'])
+    machine = speeds.against(row['peak_samples'], before['peak_samples'])
+    found[f'(matrix products, {row["precision"]})'] = machine
+    found[row['name']] = speeds.against(
+      row['samples'], before['samples'], machine
+    )
+  body = []
+  for name, one in found.items():
     interval = '-'
-    if found.low is not None:
-      interval = f'{found.low:.3f} to {found.high:.3f}'
-    body.append([row['name'], f'{found.ratio:.3f}', interval, found.word])
+    if one.low is not None:
+      interval = f'{one.low:.3f} to {one.high:.3f}'
+    body.append([name, f'{one.ratio:.3f}', interval, one.word])
   text = tables.table(
     ['times as fast as before', 'ratio', '95 % interval', 'word'], body
   )

@@ -40,21 +40,31 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
   return None
 
 
-def against(new: Sequence[float], old: Sequence[float]) -> Ratio:
+def against(
+  new: Sequence[float], old: Sequence[float], machine: Ratio | None = None
+) -> Ratio:
   """The ratio old / new of median seconds, and the word for it.
 
   FASTER and SLOWER where the whole interval lies outside BAND, SAME where it
-  lies inside, UNSURE where it does neither.
+  lies inside, UNSURE where it does neither. `machine` is the ratio of its
+  matrix products in the same rounds: a job is called faster only where that
+  alone does not explain it, for on a machine in use two runs of one program
+  differ by more than the samples of either say.
   """
+  slowest = fastest = 1.0
+  if machine is not None:
+    if machine.low is None or machine.high is None:
+      return against(new, old)._replace(word='UNSURE')
+    slowest, fastest = min(1.0, machine.low), max(1.0, machine.high)
   ratio = float(np.median(old) / np.median(new))
   ours, theirs = median_interval(new), median_interval(old)
   if ours is None or theirs is None:
     return Ratio(ratio, None, None, 'UNSURE')
   low, high = theirs[0] / ours[1], theirs[1] / ours[0]
   word = 'UNSURE'
-  if low > 1 + BAND:
+  if low > (1 + BAND) * fastest:
     word = 'FASTER'
-  elif high < 1 / (1 + BAND):
+  elif high < slowest / (1 + BAND):
     word = 'SLOWER'
   elif low >= 1 / (1 + BAND) and high <= 1 + BAND:
     word = 'SAME'

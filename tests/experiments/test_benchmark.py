@@ -138,6 +138,7 @@ def test_rows_of_another_machine_or_other_flags_are_refused(
   old = spec()._asdict() | {
     'machine': machine.machine_shape(jax.devices()[:2]),
     'samples': [1.0] * 10,
+    'peak_samples': [1.0] * 10,
     'samples_per_second': 1.0,
     'launch_seconds': 1.0,
     'gflops': 1.0,

@@ -61,6 +61,20 @@ def test_words(factor, word):
   assert back.low == pytest.approx(1 / found.high)
 
 
+def test_a_machine_that_changed_explains_as_much():
+  old = np.linspace(0.995, 1.005, 10)
+  twice = speeds.against(0.5 * old, old)
+  assert twice.word == 'FASTER'
+  assert speeds.against(0.5 * old, old, twice).word == 'UNSURE'
+  assert speeds.against(0.3 * old, old, twice).word == 'FASTER'
+  assert speeds.against(old, old, twice).word == 'SAME'
+  half = speeds.against(2 * old, old)
+  assert speeds.against(2 * old, old, half).word == 'UNSURE'
+  assert speeds.against(3 * old, old, half).word == 'SLOWER'
+  unknown = speeds.against([1.0], [1.0])
+  assert speeds.against(0.5 * old, old, unknown).word == 'UNSURE'
+
+
 def row(m, lanes, samples, launch=1e-5):
   return {
     'batch_size': m,
