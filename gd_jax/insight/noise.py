@@ -55,11 +55,11 @@ def finite_population(n: int, m: Any) -> Any:
 def draws(seed: int, n: int, m: int, repeats: int) -> batches.Order:
   """`repeats` mini-batches of m different examples of n, as rows of an order.
 
-  Like an epoch's, a batch of more than batches.CHUNK is padded with weight 0.
+  Like an epoch's, a large batch is padded with slots of weight 0.
   """
   stream = np.random.Philox(key=np.array([seed, m], np.uint64))
   rng = np.random.Generator(stream)
-  slots = m if m <= batches.CHUNK else -(-m // batches.CHUNK) * batches.CHUNK
+  slots = batches.slots_of(m)
   index = np.zeros((repeats, slots), np.int32)
   weights = np.zeros((repeats, slots), np.float32)
   for row in index:

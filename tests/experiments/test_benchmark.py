@@ -68,6 +68,7 @@ def context_of(tmp_path, **changed):
     values=values | changed,
     dtype='float32',
     devices=jax.devices()[:2],
+    first=True,
     arguments=[],
     stop=threading.Event(),
     signals=[],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import flatten_util
 
+from gd_jax.descent import batches
 from gd_jax.descent import optimizers
 from gd_jax.descent import train
 from gd_jax.insight import gradients
@@ -140,10 +141,11 @@ def test_T18_the_variance_falls_as_one_over_m():
 
 
 def test_a_large_poll_is_padded_with_nobody():
-  order = noise.draws(0, 5000, 2500, 2)
-  assert order.index.shape == (2, 3000)
-  assert (order.weights.sum(axis=1) == 2500).all()
-  assert len(set(order.index[0, :2500])) == 2500
+  order = noise.draws(0, 5000, 2501, 2)
+  assert order.index.shape == (2, batches.slots_of(2501))
+  assert order.index.shape[1] > 2501
+  assert (order.weights.sum(axis=1) == 2501).all()
+  assert len(set(order.index[0, :2501])) == 2501
 
 
 def summed_up(rows):
