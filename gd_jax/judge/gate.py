@@ -148,6 +148,7 @@ def try_pattern(dtype: str, precision: str) -> Finding:
     f'a sum of squares of {MANY:,} vmapped products',
     [np.zeros(MANY)],
     [ours],
+    # One leaf of no layer: `check` only walks the trees side by side.
     [(expected,)],  # pyright: ignore[reportArgumentType]
     precision,
   )
@@ -213,6 +214,7 @@ def check_lanes(
       rate=float(rates[block, lane]),
       hyperparameters=hyperparameters,
     )
+    # The lambda is used up before block and lane change.
     ours = jax.tree.map(lambda leaf: leaf[block, lane], params)  # noqa: B023
     found.append(check(what, starts[block], ours, expected, precision))
   return found

@@ -156,6 +156,7 @@ def _import_tensorflow(name: str) -> None:
     f'{name} needs TensorFlow to be prepared, once, and it cannot be imported',
     "install it with `pip install '.[tfds]'` in the checkout of gd_jax",
   ):
+    # Only whether it can be imported is asked.
     import tensorflow  # noqa: F401
 
 

@@ -152,6 +152,7 @@ def _own_output() -> list[str]:
   """
   out, err = os.dup(1), os.dup(2)
   sys.stdout.flush()
+  # Open for as long as the process lives.
   sys.stdout = open(out, 'w', buffering=1)  # noqa: SIM115
   sys.stderr = open(err, 'w', buffering=1, errors='backslashreplace')  # noqa: SIM115
   reading, writing = os.pipe()
