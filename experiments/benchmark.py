@@ -31,12 +31,12 @@ from typing import Any
 from absl import flags as absl_flags
 
 from experiments import flags
-from experiments import jobs
-from experiments import measures
 from experiments import session
-from experiments import speed_tables
 from experiments import start
-from experiments import tasks
+from experiments.speed import jobs
+from experiments.speed import measures
+from experiments.speed import speed_tables
+from experiments.speed import tasks
 from gd_jax.descent import entries
 from gd_jax.descent import specs
 from gd_jax.judge import gate

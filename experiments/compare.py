@@ -26,14 +26,14 @@ from absl import flags as absl_flags
 from experiments import flags
 from experiments import gates
 from experiments import keeping
-from experiments import outputs
 from experiments import problem as problems
 from experiments import session
-from experiments import side_by_side
 from experiments import start
-from experiments import studies
-from experiments import tables
-from experiments import tournament
+from experiments.contest import outputs
+from experiments.contest import side_by_side
+from experiments.contest import studies
+from experiments.contest import tables
+from experiments.contest import tournament
 from gd_jax.descent import entries
 from gd_jax.descent import schedules
 from gd_jax.descent import specs

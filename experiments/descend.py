@@ -23,14 +23,14 @@ import numpy as np
 from absl import flags as absl_flags
 
 from experiments import flags
-from experiments import lessons
-from experiments import plans
 from experiments import problem as problems
-from experiments import scenes
 from experiments import session
 from experiments import start
-from experiments import walks as walking
-from experiments.walks import Walk
+from experiments.walking import lessons
+from experiments.walking import plans
+from experiments.walking import scenes
+from experiments.walking import walks as walking
+from experiments.walking.walks import Walk
 from gd_jax.descent import outcomes
 from gd_jax.descent import schedules
 from gd_jax.model import own

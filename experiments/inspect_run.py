@@ -19,15 +19,15 @@ Expected: under half a minute for digits, two to three minutes for MNIST.
 
 from absl import flags as absl_flags
 
-from experiments import confusions
 from experiments import flags
-from experiments import planes
 from experiments import session
-from experiments import sharpness
-from experiments import sights
 from experiments import start
-from experiments import tracks
-from experiments import workbench
+from experiments.inside import confusions
+from experiments.inside import planes
+from experiments.inside import sharpness
+from experiments.inside import sights
+from experiments.inside import tracks
+from experiments.inside import workbench
 from gd_jax.pictures import insights
 from gd_jax.types import UserError
 from gd_jax.world import files

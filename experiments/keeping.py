@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from experiments import problem as problems
 from experiments import session
-from experiments import tournament
+from experiments.contest import tournament
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import train

@@ -16,11 +16,11 @@ import time
 import jax
 from absl import flags as absl_flags
 
-from experiments import chapters
-from experiments import exercises
 from experiments import flags
 from experiments import session
 from experiments import start
+from experiments.claims import chapters
+from experiments.claims import exercises
 from gd_jax.pictures import page
 from gd_jax.types import UserError
 from gd_jax.world import files

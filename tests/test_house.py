@@ -17,7 +17,7 @@ ALLOWED = {
   'pictures': {'types'},
 }
 MODULES = sorted((ROOT / 'gd_jax').rglob('*.py'))
-SCRIPTS = sorted((ROOT / 'experiments').glob('*.py'))
+SCRIPTS = sorted((ROOT / 'experiments').rglob('*.py'))
 HEAVY = {'matplotlib', 'plotly', 'matfree', 'tensorflow', 'tensorflow_datasets'}
 
 

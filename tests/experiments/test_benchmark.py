@@ -13,10 +13,10 @@ import pytest
 
 from experiments import benchmark
 from experiments import gates
-from experiments import jobs
-from experiments import speed_tables
 from experiments import start
-from experiments import tasks
+from experiments.speed import jobs
+from experiments.speed import speed_tables
+from experiments.speed import tasks
 from gd_jax.descent import optimizers
 from gd_jax.descent import train
 from gd_jax.judge import gate

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import chapters
 from experiments import descend
-from experiments import exercises
-from experiments import lessons
-from experiments import plans
-from experiments import scenes
-from experiments import walks as walking
+from experiments.claims import chapters
+from experiments.claims import exercises
+from experiments.walking import lessons
+from experiments.walking import plans
+from experiments.walking import scenes
+from experiments.walking import walks as walking
 from gd_jax.descent import outcomes
 from gd_jax.model import surfaces
 from gd_jax.pictures import page
@@ -182,7 +182,7 @@ def test_every_row_of_the_textbook_stands_on_the_page_once():
 
 def test_a_failed_claim_fails_the_page(tmp_path, monkeypatch):
   from experiments import textbook
-  from experiments.proofs import Proof
+  from experiments.claims.proofs import Proof
 
   told = []
   monkeypatch.setattr(

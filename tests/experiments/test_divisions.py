@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import divisions
 from experiments import problem as problems
+from experiments.contest import divisions
 from gd_jax.descent import train
 from gd_jax.model import costs
 from gd_jax.model import mlp

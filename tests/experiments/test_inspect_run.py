@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments import sharpness
-from experiments import tracks
+from experiments.inside import sharpness
+from experiments.inside import tracks
 from gd_jax.pictures import polls
 from gd_jax.types import UserError
 

@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
-from experiments import planes
 from experiments import problem as problems
-from experiments import proofs
-from experiments import sharpness
-from experiments import sights
-from experiments import tracks
-from experiments import workbench
-from experiments.proofs import Proof
-from experiments.scenes import Scene
+from experiments.claims import proofs
+from experiments.claims.proofs import Proof
+from experiments.inside import planes
+from experiments.inside import sharpness
+from experiments.inside import sights
+from experiments.inside import tracks
+from experiments.inside import workbench
+from experiments.walking.scenes import Scene
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import optimizers

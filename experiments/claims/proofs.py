@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import lessons
-from experiments import plans
-from experiments import scenes
-from experiments import walks as walking
-from experiments.scenes import Scene
-from experiments.walks import Walk
+from experiments.walking import lessons
+from experiments.walking import plans
+from experiments.walking import scenes
+from experiments.walking import walks as walking
+from experiments.walking.scenes import Scene
+from experiments.walking.walks import Walk
 from gd_jax.descent import schedules
 from gd_jax.model import slopes
 from gd_jax.model import surfaces

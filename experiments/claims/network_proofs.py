@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
-from experiments.proofs import Proof
-from experiments.proofs import near
-from experiments.scenes import Scene
+from experiments.claims.proofs import Proof
+from experiments.claims.proofs import near
+from experiments.walking.scenes import Scene
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import optimizers

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import tasks
-from experiments import tournament
+from experiments.contest import tournament
+from experiments.speed import tasks
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import lanes

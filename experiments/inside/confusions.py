@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
-from experiments import tracks
-from experiments import workbench
-from experiments.workbench import Bench
+from experiments.inside import tracks
+from experiments.inside import workbench
+from experiments.inside.workbench import Bench
 from gd_jax.insight import mistakes
 from gd_jax.insight import totals
 from gd_jax.pictures import answers

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import scenes
 from experiments import session
 from experiments import start
+from experiments.walking import scenes
 from gd_jax.model import costs
 from gd_jax.pictures import plots
 from gd_jax.pictures import traces

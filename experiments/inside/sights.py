@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
-from experiments import tracks
-from experiments import workbench
-from experiments.workbench import Bench
-from experiments.workbench import size
+from experiments.inside import tracks
+from experiments.inside import workbench
+from experiments.inside.workbench import Bench
+from experiments.inside.workbench import size
 from gd_jax.insight import gradients
 from gd_jax.insight import landscape
 from gd_jax.insight import noise

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import plans
-from experiments.plans import Method
-from experiments.plans import Plan
+from experiments.walking import plans
+from experiments.walking.plans import Method
+from experiments.walking.plans import Plan
 from gd_jax.descent import noise
 from gd_jax.descent import outcomes
 from gd_jax.descent import trajectories

@@ -9,10 +9,10 @@ from typing import Any
 from typing import NamedTuple
 
 from experiments import problem as problems
-from experiments import progress
 from experiments import session
 from experiments import start
-from experiments import tournament
+from experiments.contest import progress
+from experiments.contest import tournament
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.judge import certificates

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from experiments import problem as problems
-from experiments import tracks
+from experiments.inside import tracks
 from gd_jax.insight import curvature
 from gd_jax.insight import gradients
 from gd_jax.insight import landscape

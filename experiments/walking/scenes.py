@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import plans
-from experiments import walks as walking
-from experiments.plans import Method
-from experiments.plans import Plan
-from experiments.walks import Walk
+from experiments.walking import plans
+from experiments.walking import walks as walking
+from experiments.walking.plans import Method
+from experiments.walking.plans import Plan
+from experiments.walking.walks import Walk
 from gd_jax.descent import outcomes
 from gd_jax.model import neurons
 from gd_jax.model import surfaces

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import session
-from experiments import tables
+from experiments.contest import tables
 from gd_jax.pictures import contest
 from gd_jax.pictures import plots
 from gd_jax.pictures import report

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from experiments import problem as problems
-from experiments import tournament
+from experiments.contest import tournament
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import train

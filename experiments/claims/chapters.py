@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from experiments import insight_proofs as insights
-from experiments import network_proofs as networks
-from experiments import proofs
-from experiments import terrain_proofs
-from experiments.proofs import Proof
+from experiments.claims import insight_proofs as insights
+from experiments.claims import network_proofs as networks
+from experiments.claims import proofs
+from experiments.claims import terrain_proofs
+from experiments.claims.proofs import Proof
 
 
 class Row(NamedTuple):

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments import divisions
 from experiments import problem as problems
+from experiments.contest import divisions
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import lanes

@@ -5,8 +5,8 @@ import functools
 import jax
 import numpy as np
 
-from experiments import workbench
-from experiments.workbench import Bench
+from experiments.inside import workbench
+from experiments.inside.workbench import Bench
 from gd_jax.descent import entries
 from gd_jax.insight import curvature
 from gd_jax.insight import landscape

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
-from experiments import tracks
-from experiments import workbench
-from experiments.workbench import Bench
+from experiments.inside import tracks
+from experiments.inside import workbench
+from experiments.inside.workbench import Bench
 from gd_jax.insight import landscape
 from gd_jax.insight import principal
 from gd_jax.pictures import landscapes

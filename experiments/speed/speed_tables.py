@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from experiments import jobs
-from experiments import tables
-from experiments import tasks
+from experiments.contest import tables
+from experiments.speed import jobs
+from experiments.speed import tasks
 from gd_jax.judge import speeds
 from gd_jax.types import UserError
 from gd_jax.world import files

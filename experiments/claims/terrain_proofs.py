@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import plans
-from experiments import scenes
-from experiments.proofs import Proof
-from experiments.proofs import go
-from experiments.proofs import near
-from experiments.proofs import plan
-from experiments.proofs import what
-from experiments.scenes import Scene
+from experiments.claims.proofs import Proof
+from experiments.claims.proofs import go
+from experiments.claims.proofs import near
+from experiments.claims.proofs import plan
+from experiments.claims.proofs import what
+from experiments.walking import plans
+from experiments.walking import scenes
+from experiments.walking.scenes import Scene
 from gd_jax.descent import outcomes
 from gd_jax.model import slopes
 from gd_jax.model import surfaces

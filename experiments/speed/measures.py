@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import jax
 
-from experiments import jobs
-from experiments import tasks
+from experiments.speed import jobs
+from experiments.speed import tasks
 from gd_jax.world import clock
 from gd_jax.world import peaks
 from gd_jax.world import roofline

@@ -1,0 +1,1 @@
+"""The page of `textbook`: its chapters and the proof of every claim."""

@@ -1,0 +1,1 @@
+"""The tournament of `compare`: lanes, units, tables."""

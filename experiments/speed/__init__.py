@@ -1,0 +1,1 @@
+"""What `benchmark` times, measures and says."""

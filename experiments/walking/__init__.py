@@ -1,0 +1,1 @@
+"""What `descend` walks, and the pictures of it."""
