@@ -25,11 +25,16 @@ MOST_UPDATES = 1000
 
 
 class Side(NamedTuple):
-  """One implementation, compiled, and what it did on each seed."""
+  """One implementation, compiled."""
 
-  program: Any
   optimizer: Any
+  program: Any  # (state, batches) -> (state, metrics)
   compile_seconds: float
+
+
+class Done(NamedTuple):
+  """What a side did on each seed."""
+
   params: list[Any]
   accuracy: list[float]
   seconds: list[float]
@@ -41,56 +46,75 @@ def run(
   rows: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
   """One record for each contestant of ours, at the rate it is reported at."""
-  return [
-    beside(arena, protocol, one, study.choose(protocol, rows, one.name))
-    for one in protocol.contestants
-    if one.implementation == 'ours'
+  ours = [one for one in protocol.contestants if one.implementation == 'ours']
+  rates = [study.choose(protocol, rows, one.name).learning_rate for one in ours]
+  # Both sides of a pair compile at once, and nothing is timed before all have.
+  compiling = [
+    [
+      arena.pool.submit(compiled, arena, protocol, one, entry, rate)
+      for entry in sides_of(one)
+    ]
+    for one, rate in zip(ours, rates, strict=True)
   ]
+  ready = [[side.result() for side in pair] for pair in compiling]
+  return [
+    beside(arena, protocol, one, rate, sides)
+    for one, rate, sides in zip(ours, rates, ready, strict=True)
+  ]
+
+
+def sides_of(one: study.Contestant) -> tuple[entries.Entry, entries.Entry]:
+  """A contestant of ours, and its twin in Optax."""
+  ours = entries.parse(one.optimizer)
+  return ours, entries.twin(ours)
 
 
 def beside(
   arena: tournament.Arena,
   protocol: study.Protocol,
   one: study.Contestant,
-  choice: study.Choice,
+  rate: float,
+  sides: Sequence[Side],
 ) -> dict[str, Any]:
   """Both sides over the report seeds; differences are relative to movement."""
-  ours = entries.parse(one.optimizer)
-  twin = entries.twin(ours)
   problem = arena.problems[one.init]
-  starts = [problem.init(jax.random.key(s)) for s in protocol.report_seeds]
-  epochs = [first_batches(problem, one, s) for s in protocol.report_seeds]
-  sides = [
-    compiled(arena, entry, choice.learning_rate, starts[0], epochs[0])
-    for entry in (ours, twin)
-  ]
-  score = jax.jit(
-    lambda params: train.evaluate(problem.scores_of, params, problem.test)
-  )
-  for start, epoch in zip(starts, epochs, strict=True):
-    sides.reverse()  # A B, B A, ...: neither is always the first
-    for side in sides:
+  test = jax.device_put(problem.test)
+  done = [Done([], [], []) for _ in sides]
+  turns = list(zip(sides, done, strict=True))
+  starts = [start_of(arena, one, seed) for seed in protocol.report_seeds]
+  for seed, start in zip(protocol.report_seeds, starts, strict=True):
+    epoch = first_batches(problem, one, seed)
+    turns.reverse()  # A B, B A, ...: neither is always the first
+    for side, found in turns:
       state = train.start(start, side.optimizer)
       (state, _), span = clock.timed(side.program, state, epoch)
-      side.params.append(state.params)
-      side.accuracy.append(float(score(state.params).accuracy))
-      side.seconds.append(clock.seconds(span))
-  if len(starts) % 2:
-    sides.reverse()
-  updates = epochs[0].weights.shape[0]
+      score = scored(problem.scores_of, state.params, test)
+      found.params.append(state.params)
+      found.accuracy.append(float(score.accuracy))
+      found.seconds.append(clock.seconds(span))
+  updates = epoch.weights.shape[0]
   return {
     'entry': one.name,
-    'twin': twin.text,
-    'learning_rate': choice.learning_rate,
+    'twin': sides_of(one)[1].text,
+    'learning_rate': rate,
     'updates': updates,
     'seeds': len(starts),
     'largest_difference': max(
-      map(apart, sides[0].params, sides[1].params, starts)
+      map(apart, done[0].params, done[1].params, starts)
     ),
-    'accuracy': [float(np.mean(side.accuracy)) for side in sides],
-    'us_per_step': [1e6 * min(side.seconds) / updates for side in sides],
+    'accuracy': [float(np.mean(found.accuracy)) for found in done],
+    'us_per_step': [1e6 * min(found.seconds) / updates for found in done],
     'compile_seconds': [side.compile_seconds for side in sides],
   }
+
+
+# Compiled once for all contestants.
+scored = jax.jit(train.evaluate, static_argnums=0)
+
+
+def start_of(arena: tournament.Arena, one: study.Contestant, seed: int) -> Any:
+  """The start of a report seed, on one device."""
+  return jax.device_put(arena.starts[one.init](seed))
 
 
 def first_batches(
@@ -105,27 +129,29 @@ def first_batches(
 
 def compiled(
   arena: tournament.Arena,
+  protocol: study.Protocol,
+  one: study.Contestant,
   entry: entries.Entry,
   rate: float,
-  params: Any,
-  epoch: Batch,
 ) -> Side:
   """One side, ready to run; its first run warms it up."""
   optimizer = entries.build(entry, rate, arena.schedule)
-  problem = next(iter(arena.problems.values()))
+  problem = arena.problems[one.init]
   step = train.make_step(
     problem.cost_of,
     optimizer,
     gradients=arena.gradients,
     reduction=arena.reduction,
   )
-  state = train.start(params, optimizer)
+  seed = protocol.report_seeds[0]
+  state = train.start(start_of(arena, one, seed), optimizer)
+  epoch = first_batches(problem, one, seed)
   lowered = jax.jit(lambda s, b: train.run_batches(step, s, b)).lower(
     state, epoch
   )
   program, span = clock.timed(lowered.compile)
   jax.block_until_ready(program(state, epoch))
-  return Side(program, optimizer, clock.seconds(span), [], [], [])
+  return Side(optimizer, program, clock.seconds(span))
 
 
 def apart(ours: Any, theirs: Any, start: Any) -> float:

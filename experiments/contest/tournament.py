@@ -29,6 +29,10 @@ from gd_jax.world import mesh as meshes
 # What an accelerator may hold of gathered examples at once.
 WAVE_BYTES = 8 * 2**30
 
+# Tuning that takes no more FLOP than this, a few seconds of two cores, saves
+# less by wide blocks than it costs to compile a program of its own for them.
+SHORT_FLOP = 2e11
+
 
 class InterruptedStudyError(Exception):
   """A signal asked to stop between two epochs of a unit."""
@@ -46,11 +50,13 @@ class Arena(NamedTuple):
   reduction: str
   schedule: Schedule | None
   lane_block: int | None  # None chooses
+  tuning_lanes: int  # of each contestant, before widening
   share: meshes.Share
   programs_of: Callable[[str], lanes.Programs]  # of an entry
   # (entry, batch size, kind of start, shape of a wave) -> compiled
   compiled: Callable[[str, int, str, tuple[int, int]], futures.Future]
   division: divisions.Division
+  pool: futures.Executor  # compiles, one thread a core
 
 
 class Compiled(NamedTuple):
@@ -116,10 +122,12 @@ def arena(
     reduction=values['reduction'],
     schedule=schedule,
     lane_block=values['lane_block'],
+    tuning_lanes=values['rates'] * values['tuning_seeds'],
     share=share,
     programs_of=programs_of,
     compiled=compiled,
     division=division,
+    pool=pool,
   )
 
 
@@ -155,9 +163,24 @@ def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
     devices=arena.share.devices,
     rates=len(unit.rates),
     seeds=len(unit.seeds),
-    lane_block=arena.lane_block,
+    lane_block=arena.lane_block or (1 if short(arena, unit) else None),
     epoch_bytes=epoch,
   )
+
+
+def short(arena: Arena, unit: study.Unit) -> bool:
+  """Whether a unit's contestant is tuned in less time than it compiles.
+
+  Then it trains lane by lane, and in the program that its report lanes need.
+  """
+  if arena.mesh.devices.flat[0].platform != 'cpu':
+    return False
+  one = unit.contestant
+  problem = arena.problems[one.init]
+  params = jax.eval_shape(problem.init, jax.random.key(0))
+  weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+  examples = problems.size_of(problem.train) * arena.epochs
+  return 6 * weights * examples * arena.tuning_lanes <= SHORT_FLOP
 
 
 def wave_shape(

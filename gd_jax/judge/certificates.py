@@ -122,21 +122,18 @@ def certify_entries(a: Entry, b: Entry) -> Certificate:
   that it is not the defaults alone that agree.
   """
   given = trajectories.evidence()
-  typed = certify(*(trajectories.side_of(entry, given) for entry in (a, b)))
+  typed = certify(*trajectories.sides_of([a, b], given))
   trial = _trial(a, b)
   if not (typed.identical and trial):
     return typed
-  return certify(*(trajectories.side_of(entry, given) for entry in trial))
+  return certify(*trajectories.sides_of(trial, given))
 
 
 def certify_twins() -> list[Certificate]:
   """Each of ours against its Optax twin, far from the defaults."""
   given = trajectories.evidence()
   return [
-    certify(
-      trajectories.side_of(ours, given),
-      trajectories.side_of(entries.twin(ours), given),
-    )
+    certify(*trajectories.sides_of([ours, entries.twin(ours)], given))
     for ours in map(entries.parse, TRIALS.values())
   ]
 

@@ -7,6 +7,7 @@ stands. One course has a constant rate, another a rate that drops.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -62,25 +63,35 @@ def evidence(seed: int = 0) -> Evidence:
   )
 
 
-def trajectory(
-  factory: Callable[[Any], Any], given: Evidence, rate: float | Schedule
-) -> np.ndarray:
-  """The parameters after each update of factory(rate), [T, n] float64."""
+def positions(
+  walks: Sequence[tuple[Callable[[Any], Any], float | Schedule]],
+  given: Evidence,
+) -> list[np.ndarray]:
+  """The parameters after each update of factory(rate), [T, n] float64 each.
+
+  One program for all (factory, rate): four loops in one compile in half the
+  time of four.
+  """
+
+  def run(start, rows):
+    return [_walk(factory(rate), start, rows) for factory, rate in walks]
+
   with jax.enable_x64(True):
-    optimizer = optax.with_extra_args_support(factory(rate))
+    found = jax.jit(run)(given.start, (given.gradients, given.costs))
+    return [_flat(places) for places in found]
 
-    def step(carry, row):
-      w, state = carry
-      g, cost = row
-      change, state = optimizer.update(g, state, w, value=cost, grad=g)
-      w = optax.apply_updates(w, change)
-      return (w, state), w
 
-    @jax.jit
-    def run(start, rows):
-      return jax.lax.scan(step, (start, optimizer.init(start)), rows)[1]
+def _walk(optimizer: Any, start: Any, rows: Any) -> Any:
+  update = optax.with_extra_args_support(optimizer).update
 
-    return _flat(run(given.start, (given.gradients, given.costs)))
+  def step(carry, row):
+    w, state = carry
+    g, cost = row
+    change, state = update(g, state, w, value=cost, grad=g)
+    w = optax.apply_updates(w, change)
+    return (w, state), w
+
+  return jax.lax.scan(step, (start, optimizer.init(start)), rows)[1]
 
 
 def side(
@@ -112,19 +123,31 @@ def rates_of_courses() -> tuple[np.ndarray, np.ndarray]:
   return np.full(UPDATES + 1, RATE), dropping
 
 
-def side_of(entry: Entry, given: Evidence) -> Side:
-  """Where an entry goes; UserError for one that cannot train at all."""
+def sides_of(several: Sequence[Entry], given: Evidence) -> list[Side]:
+  """Where entries go; UserError for one that cannot train at all."""
   params = [jax.ShapeDtypeStruct(shape, np.float32) for shape in SHAPES]
-  entries.check(entry, params)
-  rates: list[float | Schedule] = [RATE]
-  with contextlib.suppress(UserError):
-    entries.check(entry, params, DROP)
-    rates.append(DROPPING)
-  positions = [
-    trajectory(lambda rate: entries.build(entry, rate), given, rate)
-    for rate in rates
+  rates: list[list[float | Schedule]] = []
+  for entry in several:
+    entries.check(entry, params)
+    rates.append([RATE])
+    with contextlib.suppress(UserError):
+      entries.check(entry, params, DROP)
+      rates[-1].append(DROPPING)
+  walks = [
+    (functools.partial(entries.build, entry), rate)
+    for entry, own in zip(several, rates, strict=True)
+    for rate in own
   ]
-  return side(entry.text, positions, given, claim(entry))
+  gone = iter(positions(walks, given))
+  return [
+    side(entry.text, [next(gone) for _ in own], given, claim(entry))
+    for entry, own in zip(several, rates, strict=True)
+  ]
+
+
+def side_of(entry: Entry, given: Evidence) -> Side:
+  """Where one entry goes, as `sides_of`."""
+  return sides_of([entry], given)[0]
 
 
 def claim(entry: Entry) -> Rule | None:

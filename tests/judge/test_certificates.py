@@ -192,7 +192,7 @@ def reference(method):
 def stranger(name, factory):
   """A side of which nothing is known but where it went."""
   rates = (trajectories.RATE, trajectories.DROPPING)
-  runs = [trajectories.trajectory(factory, given(), rate) for rate in rates]
+  runs = trajectories.positions([(factory, rate) for rate in rates], given())
   return trajectories.side(name, runs, given())
 
 
