@@ -242,7 +242,8 @@ def draw(
     lambda: [scenes.goldilocks(plan, walks)],
   ]
   if not flat and (len(plan.surface.minima) > 1 or values['start'] == 'grid'):
-    makers.append(lambda: [scenes.basins(plan, named[0], rate)])
+    where = (plan, named[0], rate)
+    makers.append(lambda: [scenes.basins(*where, scenes.basins_of(*where))])
   for make in makers:
     for scene in [] if stop.is_set() else make():
       if scene is not None:
