@@ -13,6 +13,7 @@ from experiments.inside import workbench
 from experiments.inside.workbench import Bench
 from gd_jax.insight import landscape
 from gd_jax.insight import principal
+from gd_jax.pictures import answers
 from gd_jax.pictures import landscapes
 from gd_jax.pictures.insights import Sight
 
@@ -228,7 +229,7 @@ def cloud(made: Bench) -> Sight:
     'data',
     'The data',
     functools.partial(
-      landscapes.cloud,
+      answers.cloud,
       principal.coordinates(found, x),
       np.asarray(images.y),
       named(found),

@@ -163,7 +163,7 @@ def test_the_page_of_some_rows(tmp_path):
   code, _, err = call(tmp_path, 'textbook', '--rows=T01,T14,T31')
   assert (code, err) == (0, '')
   text = (tmp_path / 'run' / 'index.html').read_text()
-  assert '2 claims hold here, 0 fail, 1 are not on this page yet.' in text
+  assert '2 claims hold here, 0 fail, 1 proven elsewhere.' in text
   assert text.count('src="data:image/png;base64,') == 2
   assert '-0.216, 0.22176, 0.50193' in text
   assert '--surface=parabola --start=-0.9 --learning_rates=0.03' in text
