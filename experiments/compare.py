@@ -25,10 +25,10 @@ from absl import flags as absl_flags
 
 from experiments import flags
 from experiments import gates
-from experiments import keeping
 from experiments import problem as problems
 from experiments import session
 from experiments import start
+from experiments.contest import descents
 from experiments.contest import outputs
 from experiments.contest import side_by_side
 from experiments.contest import studies
@@ -200,7 +200,7 @@ def main(context: start.Context) -> int:
     certified = studies.certificates_of(protocol) if context.first else []
     try:
       rows, programs = studies.train_all(kept, arena, protocol, plan)
-      keeping.keep_study(kept, arena, protocol, rows)
+      descents.keep(kept, arena, protocol, rows)
     except tournament.InterruptedStudyError:
       return session.interrupted(context)
     if not context.first:

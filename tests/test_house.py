@@ -2,9 +2,14 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import gd_jax
+from tests import scripts
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
@@ -15,6 +20,7 @@ ALLOWED = {
   'insight': {'descent', 'model', 'types'},
   'world': {'types'},
   'pictures': {'types'},
+  'runs': {'types', 'world'},
 }
 MODULES = sorted((ROOT / 'gd_jax').rglob('*.py'))
 SCRIPTS = sorted((ROOT / 'experiments').rglob('*.py'))
@@ -92,22 +98,40 @@ def test_what_would_run_data_is_seen(line):
   assert not RUNS_DATA.search('np.load(file, allow_pickle=False)')
 
 
-def test_the_package_imports_light():
-  import subprocess
-  import sys
-
-  names = [
-    '.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in MODULES
-  ]
-  code = (
-    f'import sys\nfor name in {names!r}: __import__(name)\n'
-    f'print(sorted(set(sys.modules) & {HEAVY!r}))'
-  )
+def loaded(code, of):
+  """Which of some modules a fresh Python has loaded after the code."""
   found = subprocess.run(
-    [sys.executable, '-c', code],
+    [
+      sys.executable,
+      '-c',
+      f'import sys\n{code}\nprint(*sorted(set(sys.modules) & {of!r}))',
+    ],
     cwd=ROOT,
     capture_output=True,
     text=True,
     check=True,
   )
-  assert found.stdout.strip() == '[]'
+  return found.stdout.split()
+
+
+def test_the_package_imports_light():
+  names = [
+    '.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in MODULES
+  ]
+  assert loaded(f'for name in {names!r}: __import__(name)', HEAVY) == []
+
+
+def test_the_package_alone_loads_nothing_and_names_what_it_has():
+  nothing = HEAVY | {'jax', 'numpy', 'optax', 'scipy'}
+  code = 'import gd_jax\nassert "load" in dir(gd_jax)'
+  assert loaded(code, nothing) == []
+  with pytest.raises(AttributeError, match='lode'):
+    gd_jax.lode  # noqa: B018
+
+
+def test_help_waits_for_nothing_that_only_work_needs():
+  # Parsing flags takes all imports of a script: half a second each of these.
+  lazy = HEAVY | {'scipy.stats', 'scipy.optimize', 'PIL', 'torch'}
+  code = '\n'.join(f'import experiments.{name}' for name in scripts.names())
+  assert loaded(code, lazy) == []
+  assert loaded('import experiments.train', {'scipy'}) == []
