@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import descents
 from experiments.claims import rows
+from experiments.claims import walked
 from experiments.claims.rows import Proof
 from experiments.walking import scenes
 from gd_jax.model import slopes
@@ -16,15 +16,15 @@ from gd_jax.model import surfaces
 
 def one_variable() -> Proof:
   """T01."""
-  (walk,) = descents.go(
-    descents.plan('parabola', starts={'-0.9': (-0.9,)}), 'sgd', [0.03]
+  (walk,) = walked.go(
+    walked.plan('parabola', starts={'-0.9': (-0.9,)}), 'sgd', [0.03]
   )
   x, k = walk.positions[:, 0], np.arange(len(walk.positions))
   error = np.abs(x - (1 - 1.9 * 0.64**k)).max()
   numbers = ', '.join(f'{value:.5g}' for value in x[1:4])
   holds = error < 1e-12 and rows.near(walk.gradients[0, 0], -22.8, 1e-12)
-  stopped = descents.go(
-    descents.plan('parabola', starts={'-0.9': (-0.9,)}, tolerance=1e-3),
+  stopped = walked.go(
+    walked.plan('parabola', starts={'-0.9': (-0.9,)}, tolerance=1e-3),
     'sgd',
     [0.03],
   )
@@ -78,8 +78,8 @@ def motion() -> Proof:
 def goldilocks() -> Proof:
   """T02."""
   rates = [0.01, 0.08, 1 / 12, 0.12, 0.166, 0.168]
-  base = descents.plan('parabola', starts={'-0.9': (-0.9,)}, steps=40)
-  walks = descents.go(base, 'sgd', rates)
+  base = walked.plan('parabola', starts={'-0.9': (-0.9,)}, steps=40)
+  walks = walked.go(base, 'sgd', rates)
   words = []
   for walk in walks:
     gaps = walk.positions[:5, 0] - 1

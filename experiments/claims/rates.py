@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.claims import descents
 from experiments.claims import rows
+from experiments.claims import walked
 from experiments.claims.rows import Proof
 from experiments.walking import scenes
 from experiments.walking.scenes import Scene
@@ -19,7 +19,7 @@ def backtracks() -> Proof:
   both = 'backtracking,optax:scale_by_backtracking_linesearch'
   for name in ('parabola', 'bowl', 'rosenbrock'):
     steps = 60
-    walks = descents.go(descents.plan(name, steps=steps), both, firsts)
+    walks = walked.go(walked.plan(name, steps=steps), both, firsts)
     half = len(walks) // 2
     rises += sum(int((np.diff(w.costs) > 0).any()) for w in walks[:half])
     for ours, theirs in zip(walks[:half], walks[half:], strict=True):
@@ -49,8 +49,8 @@ def backtracks() -> Proof:
 
 def hiker() -> Proof:
   """T39."""
-  walks = descents.go(
-    descents.plan('bowl', starts={'west': (-1.0, 2.2)}, steps=80),
+  walks = walked.go(
+    walked.plan('bowl', starts={'west': (-1.0, 2.2)}, steps=80),
     'sgd,momentum',
     [0.03],
   )
@@ -67,11 +67,11 @@ def ravine() -> Proof:
   """T40."""
   mu = (9 / 11) ** 2
   start = {'west': (-1.0, 0.4)}
-  (plain,) = descents.go(
-    descents.plan('ravine', starts=start, steps=400), 'sgd', [2 / 101]
+  (plain,) = walked.go(
+    walked.plan('ravine', starts=start, steps=400), 'sgd', [2 / 101]
   )
-  (ball,) = descents.go(
-    descents.plan('ravine', starts=start, steps=400),
+  (ball,) = walked.go(
+    walked.plan('ravine', starts=start, steps=400),
     f'momentum+mu={mu!r}',
     [4 / 121],
   )
@@ -82,11 +82,9 @@ def ravine() -> Proof:
 
   found = factor(plain), factor(ball)
   short = [
-    *descents.go(
-      descents.plan('ravine', starts=start, steps=60), 'sgd', [2 / 101]
-    ),
-    *descents.go(
-      descents.plan('ravine', starts=start, steps=60),
+    *walked.go(walked.plan('ravine', starts=start, steps=60), 'sgd', [2 / 101]),
+    *walked.go(
+      walked.plan('ravine', starts=start, steps=60),
       f'momentum+mu={mu!r}',
       [4 / 121],
     ),
@@ -102,7 +100,7 @@ def ravine() -> Proof:
 
 def shrinking_rate() -> Proof:
   """T24."""
-  base = descents.plan(
+  base = walked.plan(
     'noisy_parabola',
     batch_size=1,
     starts={'1': (1.0,)},
@@ -115,7 +113,7 @@ def shrinking_rate() -> Proof:
     ('constant', 'constant'),
     ('1/t', 'inverse_time+steps=10'),
   ):
-    walks = descents.go(base, 'sgd', [0.03], shape)
+    walks = walked.go(base, 'sgd', [0.03], shape)
     x = np.array([walk.positions[:, 0] for walk in walks])
     spread[name] = np.mean((x - 1) ** 2, axis=0)
   constant = float(spread['constant'][200:].mean())

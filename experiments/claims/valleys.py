@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import descents
 from experiments.claims import rows
 from experiments.claims import views
+from experiments.claims import walked
 from experiments.claims.rows import Proof
 from experiments.walking import plans
 from experiments.walking import scenes
@@ -22,21 +22,21 @@ from gd_jax.pictures import terrain
 
 def two_variables() -> Proof:
   """T03."""
-  walks = descents.go(descents.plan('bowl', steps=300), 'sgd', [0.03])
+  walks = walked.go(walked.plan('bowl', steps=300), 'sgd', [0.03])
   ends = np.array([walk.positions[-1] for walk in walks])
   error = np.abs(ends - np.array([1, 7 / 9])).max()
   low = walks[0].costs[-1]
   below, above = (
     abs(
-      descents.go(descents.plan('bowl', steps=3000), 'sgd', [rate])[
-        0
-      ].positions[-1, 1]
+      walked.go(walked.plan('bowl', steps=3000), 'sgd', [rate])[0].positions[
+        -1, 1
+      ]
     )
     for rate in (0.111, 0.1112)
   )
   holds = error < 1e-6 and rows.near(low, -76 / 9, 1e-9) and below < 1 < above
-  shown = descents.go(
-    descents.plan('bowl', tolerance=1e-3, steps=100), 'sgd', [0.03]
+  shown = walked.go(
+    walked.plan('bowl', tolerance=1e-3, steps=100), 'sgd', [0.03]
   )
   return Proof(
     f'three starts end within {error:.1g} of (1, 7/9), value {low:.6g}; '
@@ -60,9 +60,7 @@ def right_angles() -> Proof:
     return float(np.polyfit(np.log(sizes), np.log(changes), 1)[0])
 
   across, along = order(slopes.steepest), order(slopes.along_contour)
-  stopped = descents.go(
-    descents.plan('two_minima', tolerance=1e-3), 'sgd', [0.1]
-  )
+  stopped = walked.go(walked.plan('two_minima', tolerance=1e-3), 'sgd', [0.1])
   return Proof(
     f'g . tangent = {dot:.1g}; |dC| grows as h^{across:.3f} along the '
     f'gradient and as h^{along:.3f} along the contour',
@@ -76,8 +74,8 @@ def right_angles() -> Proof:
 def two_minima() -> Proof:
   """T04."""
   surface = surfaces.SURFACES['two_minima']
-  base = descents.plan('two_minima', steps=2000)
-  walks = descents.go(base, 'sgd', [0.1])
+  base = walked.plan('two_minima', steps=2000)
+  walks = walked.go(base, 'sgd', [0.1])
   ends = {outcomes.place(np.round(w.positions[-1], 5)) for w in walks}
   lows = sorted({round(float(w.costs[-1]), 5) for w in walks})
   saddle = jnp.array([0.36407, -0.36407])
@@ -85,7 +83,7 @@ def two_minima() -> Proof:
   flat = float(jnp.linalg.norm(slope))
   height = float(surfaces.mean_cost(surface, saddle))
   where = (
-    descents.plan('two_minima', steps=200, dtype='float32'),
+    walked.plan('two_minima', steps=200, dtype='float32'),
     plans.methods('sgd', surface, None)[0],
     0.1,
   )
@@ -98,9 +96,7 @@ def two_minima() -> Proof:
     for share, about in ((deep, 45), (shallow, 32), (neither, 23))
   )
   holds = lows == [-2.01903, -1.04418] and flat < 1e-4 and near_all
-  stopped = descents.go(
-    descents.plan('two_minima', tolerance=1e-3), 'sgd', [0.1]
-  )
+  stopped = walked.go(walked.plan('two_minima', tolerance=1e-3), 'sgd', [0.1])
   return Proof(
     f'ends {" and ".join(sorted(ends))} at {lows[0]} and {lows[1]}; at the '
     f'saddle the gradient is {flat:.1g} and f = {height:.5f}; of 512 x 512 '
@@ -115,19 +111,19 @@ def saddles() -> Proof:
   """T05."""
   surface, rate = surfaces.SURFACES['saddle'], 0.05
   here = {'(1, 0)': (1.0, 0.0)}
-  (batch,) = descents.go(
-    descents.plan('saddle', starts=here, steps=300), 'sgd', [rate]
+  (batch,) = walked.go(
+    walked.plan('saddle', starts=here, steps=300), 'sgd', [rate]
   )
-  online = descents.go(
-    descents.plan('saddle', starts=here, steps=300, batch_size=1, seeds=(0, 1)),
+  online = walked.go(
+    walked.plan('saddle', starts=here, steps=300, batch_size=1, seeds=(0, 1)),
     'sgd',
     [rate],
   )
   still = np.abs(batch.positions[:, 1]).max()
   first = abs(online[0].positions[1, 1])
   low = float(np.mean([walk.costs[200:].mean() for walk in online]))
-  (flat,) = descents.go(
-    descents.plan('plateau', starts={'saturated': (10.0,)}), 'sgd', [4.0]
+  (flat,) = walked.go(
+    walked.plan('plateau', starts={'saturated': (10.0,)}), 'sgd', [4.0]
   )
   slope = abs(flat.gradients[0, 0])
   ways = [
@@ -143,7 +139,7 @@ def saddles() -> Proof:
     f'{online[0].positions[-1, 1]:.2g} and {online[1].positions[-1, 1]:.2g}.'
   )
   picture = terrain.contours(scenes.ground(surface), ways, said)
-  stuck = descents.go(descents.plan('plateau', tolerance=1e-3), 'sgd', [4.0])
+  stuck = walked.go(walked.plan('plateau', tolerance=1e-3), 'sgd', [4.0])
   return Proof(
     f'full batch: largest |y| = {still:g} in 300 steps; online: |y| = '
     f'{first:.3g} after one step of eta = {rate}, mean cost {low:.3f} after '
@@ -164,7 +160,7 @@ def escape() -> Proof:
   deep = np.array(surfaces.SURFACES['two_minima'].minima['the deep minimum'])
   start = {'the shallow minimum': (0.89, -0.89)}
   shares = {}
-  base = descents.plan(
+  base = walked.plan(
     'two_minima',
     starts=start,
     steps=400,
@@ -174,7 +170,7 @@ def escape() -> Proof:
   shown = []
   for sd in (0.0, 0.5, 1.0, 2.0):
     lanes = base.seeds if sd else (0,)  # without noise all are one
-    walks = descents.go(base._replace(noise=sd, seeds=lanes), 'sgd', [0.1])
+    walks = walked.go(base._replace(noise=sd, seeds=lanes), 'sgd', [0.1])
     ends = np.array([walk.positions[-1] for walk in walks])
     shares[sd] = float((np.linalg.norm(ends - deep, axis=1) < 0.5).mean())
     shown = walks[:2] if sd == 1.0 else shown

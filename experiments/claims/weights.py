@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
-from experiments.claims import descents
 from experiments.claims import rows
 from experiments.claims import small_network
+from experiments.claims import walked
 from experiments.claims.rows import Proof
 from experiments.walking import lessons
 from experiments.walking import scenes
@@ -34,7 +34,7 @@ def linear_neuron() -> Proof:
   """T09."""
   surface = surfaces.SURFACES['neuron']
   solution = np.array(surface.minima['the least-squares solution'])
-  walks = descents.go(descents.plan('neuron', steps=600), 'sgd', [0.3])
+  walks = walked.go(walked.plan('neuron', steps=600), 'sgd', [0.3])
   gap = max(float(np.abs(w.positions[-1] - solution).max()) for w in walks)
   n = len(surface.examples.t)
   most = scenes.limit(surface, tuple(solution)) or 0.0
@@ -42,10 +42,8 @@ def linear_neuron() -> Proof:
     lambda w: jnp.sum(jax.vmap(surface.cost_of, (None, 0))(w, surface.examples))
   )(jnp.asarray(solution))
   summed = 2 / float(jnp.linalg.eigvalsh(curved)[-1])
-  online = descents.go(
-    descents.plan(
-      'neuron', batch_size=1, starts={'west': (-1.0, 1.5)}, steps=40
-    ),
+  online = walked.go(
+    walked.plan('neuron', batch_size=1, starts={'west': (-1.0, 1.5)}, steps=40),
     'sgd',
     [0.5],
   )

@@ -1,4 +1,4 @@
-"""Descents on the surfaces of the textbook, as its proofs take them."""
+"""Walks on the surfaces of the textbook, as its proofs take them."""
 
 from collections.abc import Sequence
 
