@@ -29,6 +29,7 @@ from experiments import problem as problems
 from experiments import session
 from experiments import start
 from experiments.contest import descents
+from experiments.contest import extensions
 from experiments.contest import outputs
 from experiments.contest import side_by_side
 from experiments.contest import studies
@@ -169,7 +170,9 @@ def main(context: start.Context) -> int:
     return certify(context, values['pairs'])
   before = ([], [])
   if values['extend'] is not None:
-    values, before = mesh.from_first(lambda: extended(context))
+    values, before = mesh.from_first(
+      lambda: extensions.extended(values, [h.name for h in FLAGS if h.present])
+    )
   values['optimizers'] = values['optimizers'] or SIX
   named = [entries.parse(text) for text in specs.split(values['optimizers'])]
   schedule = schedules.parse(values['schedule'])
@@ -177,7 +180,7 @@ def main(context: start.Context) -> int:
   problem = next(iter(made.values()))
   protocol = studies.declare(values, named, problem, context.dtype)
   if values['extend'] is not None:
-    refuse_other_data(values['extend'], problem.fingerprint)
+    extensions.refuse_other_data(values['extend'], problem.fingerprint)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
   for entry in named:
     entries.check(entry, shape, schedule)
@@ -255,59 +258,6 @@ def certify(context: start.Context, wanted: str | None) -> int:
     start.warn('compare: stopped before all pairs were certified.')
     return 128 + context.signals[0]
   return start.DONE
-
-
-def extended(
-  context: start.Context,
-) -> tuple[dict[str, Any], tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-  """The flags of a finished study with more entries, and what it trained.
-
-  Raises:
-    UserError: for a flag that would make it another study.
-  """
-  values = context.values
-  run = values['extend']
-  stored, config = studies.stored(run), rundir.read_config(run)
-  kept = {*session.WHERE, 'extend', 'optimizers', 'precision', 'platform'}
-  for holder in FLAGS:
-    if holder.present and holder.name not in kept:
-      raise UserError(
-        f'--{holder.name} is what the study {run} says already: leave it out, '
-        'an extension keeps the protocol.'
-      )
-  precision = config['flags']['precision']
-  if values['precision'] != precision:
-    raise UserError(
-      f'the study {run} was made in {precision} and this would be in '
-      f'{values["precision"]}: give --precision={precision}.'
-    )
-  more = specs.split(values['optimizers'] or '')
-  flags_there = config['flags']
-  there = specs.split(flags_there['optimizers'])
-  if not more[0] or set(more) <= set(there):
-    raise UserError(
-      f'--extend={run} needs something new: give --optimizers=NAME that '
-      f'is not among {", ".join(there)}.'
-    )
-  where = (*session.WHERE, 'extend', 'platform')
-  own = {key: values[key] for key in where if key in values}
-  names = [*there, *(text for text in more if text not in there)]
-  merged = {**flags_there, **own, 'optimizers': ','.join(names)}
-  return merged, (studies.stored_rows(run, stored), stored['programs'])
-
-
-def refuse_other_data(run: str, fingerprint: str) -> None:
-  """Refuses to extend a study whose data are no longer the same.
-
-  Raises:
-    UserError: with both fingerprints.
-  """
-  there = rundir.read_config(run)['data']
-  if there != fingerprint:
-    raise UserError(
-      f'the data of {run} had the fingerprint {there[:12]} and have '
-      f'{fingerprint[:12]} now: bring the old data back, or start a study anew.'
-    )
 
 
 def finish(
