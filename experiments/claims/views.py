@@ -39,14 +39,12 @@ def projections() -> Proof:
     )
   )
   where = np.array([[0.0, 0.0], [0.3, -0.2], [-1.0, 0.5]])
-  on_slice = workbench.run(
-    made, made.slices, track.params[-1], directions, where, made.train
-  ).cost
+  on_slice = workbench.on_slice(made, track.params[-1], directions, where).cost
   direct = workbench.costs(
     made,
     [landscape.along(track.params[-1], directions, c) for c in where],
   )
-  gap = float(np.abs(np.asarray(on_slice) - direct).max())
+  gap = float(np.abs(on_slice - direct).max())
   sight = planes.trajectories(made)
   share = dict(sight.facts)['variance explained']
   return Proof(
