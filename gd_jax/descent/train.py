@@ -58,9 +58,13 @@ def cost_and_grad(
   batch: Batch,
   *,
   gradients: str = 'mean',
+  reduction: str = 'sum',
   chunk: int = batches.CHUNK,
 ) -> tuple[jax.Array, Any]:
   """sum_x C_x over a batch and its gradient; slots of weight 0 count nothing.
+
+  With reduction 'mean' the gradient is that of the mean, 1/m sum_x C_x, m the
+  true number of examples; the cost is the sum all the same.
 
   Args:
     cost_of: (params, one example) -> its cost.
@@ -68,21 +72,30 @@ def cost_and_grad(
     batch: leaves [m, ...], m what `batches.slots_of` says.
     gradients: 'mean' differentiates the sum of the vmapped costs,
       'per_example' sums the vmapped gradients. Equal but for rounding.
+    reduction: 'sum' or 'mean', of the gradient.
     chunk: more slots than this are worked through in equal chunks.
   """
+  # The mean is taken here, of m numbers: a division for every parameter costs
+  # as much as the update itself.
+  divisor = jnp.sum(batch.weights) if reduction == 'mean' else 1
+
+  def weighed(batch, dtype):
+    return batch.weights.astype(dtype) / jnp.asarray(divisor, dtype)
 
   def total(params, batch):
     costs = jax.vmap(cost_of, (None, 0))(params, batch.examples)
-    return jnp.sum(batch.weights.astype(costs.dtype) * costs)
+    cost = jnp.sum(batch.weights.astype(costs.dtype) * costs)
+    return jnp.sum(weighed(batch, costs.dtype) * costs), cost
 
   def chunk_grad(batch):
     if gradients == 'mean':
-      return jax.value_and_grad(total)(params, batch)
+      grad, cost = jax.grad(total, has_aux=True)(params, batch)
+      return cost, grad
     grads = per_example_grads(cost_of, params, batch.examples)
     summed = jax.tree.map(
-      lambda g: jnp.tensordot(batch.weights.astype(g.dtype), g, 1), grads
+      lambda g: jnp.tensordot(weighed(batch, g.dtype), g, 1), grads
     )
-    return total(params, batch), summed
+    return total(params, batch)[1], summed
 
   count = batches.steps_of(batch.weights.shape[0], chunk)
   if count == 1:
@@ -133,15 +146,19 @@ def make_step(
 
   def step(state: State, batch: Batch) -> tuple[State, Metrics]:
     cost, grad = cost_and_grad(
-      cost_of, state.params, batch, gradients=gradients, chunk=chunk
+      cost_of,
+      state.params,
+      batch,
+      gradients=gradients,
+      reduction=reduction if axis is None else 'sum',
+      chunk=chunk,
     )
     examples = jnp.sum(batch.weights.astype(cost.dtype))
     if axis is not None:
       cost, examples, grad = all_reduce((cost, examples, grad), axis)
-    value = cost
-    if reduction == 'mean':
-      value = cost / examples
-      grad = jax.tree.map(lambda g: g / examples, grad)
+      if reduction == 'mean':
+        grad = jax.tree.map(lambda g: g / examples, grad)
+    value = cost / examples if reduction == 'mean' else cost
     change, optimizer_state = update(
       grad, state.optimizer, state.params, value=value, grad=grad
     )

@@ -368,6 +368,24 @@ def test_the_step_is_traced_once_an_epoch():
   assert len(traces) == 2  # once for the shape of the sums, once in the scan
 
 
+def test_the_mean_divides_no_parameter():
+  step = train.make_step(COST_OF, optimizers.sgd(1.0))
+  batch = jax.tree.map(
+    lambda leaf: leaf[0],
+    batches.gather(images(57), batches.epoch_order(0, 0, 57, 10)),
+  )
+  state = train.start(params(), optimizers.sgd(1.0))
+  jaxpr = jax.make_jaxpr(step)(state, batch)
+  divided = [
+    eqn.outvars[0].aval.shape
+    for eqn in jaxpr.eqns
+    if eqn.primitive.name == 'div'
+  ]
+  shapes = {leaf.shape for leaf in jax.tree.leaves(state.params)}
+  assert (10,) in divided  # the weights of the examples
+  assert not shapes & set(divided)
+
+
 def test_watching_freezes_before_the_first_update_that_is_not_finite():
   optimizer = optax.chain(
     optimizers.sgd(0.1),
