@@ -35,6 +35,7 @@ FLAGS = (
   flags.NAME,
   flags.RESUME,
   flags.JSON,
+  flags.QUIET,
 )
 
 

@@ -62,6 +62,7 @@ FLAGS = (
   flags.CHECKPOINT_EVERY,
   flags.SNAPSHOTS,
   flags.JSON,
+  flags.QUIET,
 )
 
 
