@@ -95,6 +95,7 @@ FLAGS = (
   flags.WORKDIR,
   flags.NAME,
   flags.JSON,
+  flags.QUIET,
 )
 
 

@@ -149,6 +149,7 @@ FLAGS = (
   flags.RESUME,
   flags.SNAPSHOTS,
   flags.JSON,
+  flags.QUIET,
 )
 
 ALONE = ('rescore', 'certify', 'pairs')
@@ -165,7 +166,7 @@ def main(context: start.Context) -> int:
       '--coordinator.'
     )
   if values['rescore'] is not None:
-    return rescore(values['rescore'])
+    return rescore(context, values['rescore'])
   if values['certify'] or values['pairs'] is not None:
     return certify(context, values['pairs'])
   before = ([], [])
@@ -224,11 +225,20 @@ def main(context: start.Context) -> int:
   return session.hold(context, values, problem.fingerprint, work)
 
 
-def rescore(run: str) -> int:
-  """Prints the tables of a finished study, recomputed from its rows."""
+def rescore(context: start.Context, run: str) -> int:
+  """Prints the tables of a finished study, recomputed from its rows.
+
+  They are what stands on stdout, or with --json the rows.
+  """
   stored = studies.stored(run)
-  scored = studies.score(stored, studies.stored_rows(run, stored))
-  print(start.harmless(tables.everything(scored)), end='', flush=True)
+  rows = studies.stored_rows(run, stored)
+  text = tables.everything(studies.score(stored, rows))
+  if context.values['json']:
+    context.say(text)
+    for row in rows:
+      print(json.dumps(row), flush=True)
+  elif not context.values['quiet']:
+    print(start.harmless(text), end='', flush=True)
   return start.DONE
 
 

@@ -122,6 +122,7 @@ FLAGS = (
   flags.NAME,
   flags.RESUME,
   flags.JSON,
+  flags.QUIET,
 )
 _TABLES = 9  # walks that are printed with their first steps
 

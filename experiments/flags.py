@@ -283,6 +283,9 @@ NAME = flags.DEFINE_string(
 JSON = flags.DEFINE_bool(
   'json', False, 'Print the rows as JSON lines on stdout, words on stderr.'
 )
+QUIET = flags.DEFINE_bool(
+  'quiet', False, 'Say nothing but errors; with --json, print the rows alone.'
+)
 DISTRIBUTED = flags.DEFINE_bool(
   'distributed',
   False,
@@ -325,6 +328,7 @@ GROUPS = {
     CHECKPOINT_EVERY,
     SNAPSHOTS,
     JSON,
+    QUIET,
   ),
 }
 

@@ -69,6 +69,7 @@ FLAGS = (
   flags.NAME,
   flags.RESUME,
   flags.JSON,
+  flags.QUIET,
 )
 
 

@@ -124,7 +124,8 @@ def from_flags(
     UserError: for data that cannot be had and sizes that do not fit it.
   """
   ready = data.is_ready(values['dataset'], data_dir=values['data_dir'])
-  if not ready and sys.stderr.isatty():
+  waiting = not ready and not values.get('quiet')
+  if waiting and sys.stderr.isatty():
     start.warn(f'preparing {values["dataset"]} through TFDS, once ...')
   dataset = data.load(
     values['dataset'],

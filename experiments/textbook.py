@@ -36,6 +36,7 @@ FLAGS = (
   flags.NAME,
   flags.RESUME,
   flags.JSON,
+  flags.QUIET,
 )
 
 

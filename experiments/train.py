@@ -60,6 +60,7 @@ FLAGS = (
   flags.CHECKPOINT_EVERY,
   flags.SNAPSHOTS,
   flags.JSON,
+  flags.QUIET,
 )
 
 
