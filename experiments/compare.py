@@ -135,21 +135,10 @@ FLAGS = (
   EXTEND,
   PROBLEM,
   *problems.FLAGS,
-  flags.SCHEDULE,
-  flags.BATCH_SIZE,
-  flags.EPOCHS,
-  flags.SEED,
-  flags.REDUCTION,
-  flags.GRADIENTS,
-  flags.PRECISION,
-  flags.PLATFORM,
+  *flags.TRAINING,
   *flags.SEVERAL,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.SNAPSHOTS,
-  flags.JSON,
-  flags.QUIET,
+  *flags.EVERY,
 )
 
 ALONE = ('rescore', 'certify', 'pairs')
@@ -258,7 +247,8 @@ def certify(context: start.Context, wanted: str | None) -> int:
     else:
       found += [
         pytorch.certify(entries.parse(text))
-        for text in certificates.TRIALS.values()
+        for method, text in certificates.TRIALS.items()
+        if method in pytorch.CLASSES
       ]
   for certificate in found:
     context.say(certificates.sentence(certificate))

@@ -117,12 +117,8 @@ FLAGS = (
   flags.SCHEDULE,
   flags.SEED,
   flags.PRECISION,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.JSON,
-  flags.QUIET,
+  *flags.EVERY,
 )
 _TABLES = 9  # walks that are printed with their first steps
 

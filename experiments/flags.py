@@ -306,6 +306,19 @@ PROCESS_ID = whole(
   'process_id', None, 'Which of them this one is, from 0; give each its own.'
 )
 SEVERAL = (DISTRIBUTED, COORDINATOR, NUM_PROCESSES, PROCESS_ID)
+# Of every script.
+EVERY = (PLATFORM, WORKDIR, NAME, JSON, QUIET)
+# Of whatever trains a network.
+TRAINING = (
+  SCHEDULE,
+  BATCH_SIZE,
+  EPOCHS,
+  SEED,
+  REDUCTION,
+  GRADIENTS,
+  PRECISION,
+  SNAPSHOTS,
+)
 
 GROUPS = {
   'Data': (DATASET, DATA_DIR, MANUAL_DIR, VALIDATION_SIZE),

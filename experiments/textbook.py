@@ -31,12 +31,8 @@ ROWS = absl_flags.DEFINE_list(
 )
 FLAGS = (
   ROWS,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.JSON,
-  flags.QUIET,
+  *flags.EVERY,
 )
 
 

@@ -44,23 +44,12 @@ OPTIMIZER = absl_flags.DEFINE_string(
 )
 FLAGS = (
   *problems.FLAGS,
+  *flags.TRAINING,
   OPTIMIZER,
   flags.LEARNING_RATE,
-  flags.SCHEDULE,
-  flags.BATCH_SIZE,
-  flags.EPOCHS,
-  flags.SEED,
-  flags.REDUCTION,
-  flags.GRADIENTS,
-  flags.PRECISION,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
   flags.CHECKPOINT_EVERY,
-  flags.SNAPSHOTS,
-  flags.JSON,
-  flags.QUIET,
+  *flags.EVERY,
 )
 
 

@@ -11,6 +11,7 @@ from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import twins
 from gd_jax.judge import gate
+from gd_jax.judge import reference
 from gd_jax.types import Images
 
 
@@ -54,7 +55,7 @@ def method_of(entry: entries.Entry) -> tuple[str, dict[str, Any]] | None:
     known = entry.name, entry.hyperparameters
   elif entry.implementation == 'optax':
     known = twins.ours(entry.name, entry.hyperparameters)
-  if known is None:
+  if known is None or known[0] not in reference.METHODS:
     return None
   method, given = known
   keys = inspect.signature(twins.TWINS[method].ours).parameters

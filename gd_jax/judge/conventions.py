@@ -50,7 +50,10 @@ class Rule(NamedTuple):
 
 
 def rule_of(method: str, hyperparameters: dict[str, Any]) -> Rule | None:
-  """The member that our `method` is; None for hyperparameters not ours."""
+  """The member that our `method` is; None for one that no member is.
+
+  None too for hyperparameters that are not ours.
+  """
   keys = inspect.signature(twins.TWINS[method].ours).parameters
   given = {
     key: parameter.default
@@ -62,6 +65,8 @@ def rule_of(method: str, hyperparameters: dict[str, Any]) -> Rule | None:
   mu = given.get('mu', 0.0)
   if method in ('sgd', 'momentum', 'nesterov'):
     return Rule(mu=mu, look_ahead=method == 'nesterov')
+  if method not in ('adagrad', 'rmsprop', 'adam', 'adamw'):
+    return None
   rule = Rule(divides=True, eps=given['eps'])
   if method == 'adagrad':
     start = given['initial_accumulator_value']

@@ -16,7 +16,8 @@ from gd_jax.judge.certificates import Certificate
 from gd_jax.judge.courses import Evidence
 from gd_jax.types import UserError
 
-_CLASSES = {
+# Our method -> its class in torch.optim.
+CLASSES = {
   'sgd': 'SGD',
   'momentum': 'SGD',
   'nesterov': 'SGD',
@@ -36,7 +37,7 @@ def keywords(method: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
   """
   import torch  # pyright: ignore[reportMissingImports]
 
-  has = inspect.signature(getattr(torch.optim, _CLASSES[method])).parameters
+  has = inspect.signature(getattr(torch.optim, CLASSES[method])).parameters
   given = dict(hyperparameters)
   given.pop('eps_in_sqrt', None)  # PyTorch adds eps outside the root, always
   if method in ('momentum', 'nesterov'):
@@ -50,7 +51,7 @@ def keywords(method: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
   for key in found:
     if key not in has:
       raise UserError(
-        f'torch.optim.{_CLASSES[method]} has no {key}: leave {key} out of the'
+        f'torch.optim.{CLASSES[method]} has no {key}: leave {key} out of the'
         f' hyperparameters of {method}, or certify it against Optax.'
       )
   return found
@@ -69,7 +70,7 @@ def trajectory(
   import torch  # pyright: ignore[reportMissingImports]
 
   params = [torch.tensor(leaf, dtype=torch.float64) for leaf in given.start]
-  make = getattr(torch.optim, _CLASSES[method])
+  make = getattr(torch.optim, CLASSES[method])
   optimizer = make(params, lr=1.0, **keywords(method, hyperparameters))
   positions = []
   for k in range(courses.UPDATES):
@@ -87,10 +88,10 @@ def certify(entry: Entry) -> Certificate:
 
   Hyperparameters that are not typed keep each library's own default.
   """
-  if entry.implementation != 'ours':
+  if entry.implementation != 'ours' or entry.name not in CLASSES:
     raise UserError(
       f'The optimizer {entry.text} has no partner in torch.optim: expected one'
-      f' of ours, {", ".join(_CLASSES)}.'
+      f' of ours, {", ".join(CLASSES)}.'
     )
   given = courses.evidence()
   return certificates.certify(
@@ -110,5 +111,5 @@ def side(
     trajectory(method, hyperparameters, given, rates)
     for rates in courses.rates_of_courses()
   ]
-  name = f'torch:{_CLASSES[method]}{spelled}'
+  name = f'torch:{CLASSES[method]}{spelled}'
   return courses.side(name, positions, given)

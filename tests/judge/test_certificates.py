@@ -12,6 +12,7 @@ import pytest
 
 from gd_jax.descent import entries
 from gd_jax.descent import optimizers
+from gd_jax.descent import twins
 from gd_jax.judge import certificates
 from gd_jax.judge import conventions
 from gd_jax.judge import courses
@@ -297,6 +298,18 @@ def test_the_smallest_coordinate_is_held_to_its_own_movement():
   assert certificates.certify(
     other, reference('sgd'), tolerance=1e-12
   ).identical
+
+
+def test_a_method_that_is_no_member_of_the_family_claims_no_rule(monkeypatch):
+  def damped(learning_rate, *, by=0.5):
+    return optimizers.sgd(by * learning_rate)
+
+  made = twins.Twin(damped, 'sgd', {}, {}, 1.0)
+  monkeypatch.setitem(twins.TWINS, 'damped', made)
+  entry = entries.parse('damped')
+  assert courses.claim(entry) is None
+  found = certificates.certify_entries(entry, entries.parse('sgd'))
+  assert found.verdict == 'differs from update 1 on, by no convention tried'
 
 
 def test_a_coordinate_that_neither_moves_is_no_difference():
