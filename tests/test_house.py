@@ -135,3 +135,70 @@ def test_help_waits_for_nothing_that_only_work_needs():
   code = '\n'.join(f'import experiments.{name}' for name in scripts.names())
   assert loaded(code, lazy) == []
   assert loaded('import experiments.train', {'scipy'}) == []
+
+
+SOURCES = sorted(
+  path
+  for folder in ('gd_jax', 'experiments', 'tests')
+  for path in (ROOT / folder).rglob('*.py')
+)
+
+
+def unknown(text):
+  """What stands in backticks as a path or a name, and is none of the house."""
+  texts = [path.read_text() for path in (*SOURCES, ROOT / 'Makefile')]
+  words = set(re.findall(r'\w+', ' '.join(texts)))
+  words |= {name for path in SOURCES for name in (path.stem, path.parent.name)}
+  found = []
+  for token in ' '.join(re.findall(r'`([^`]+)`', text)).split():
+    path, _, name = token.partition(':')
+    dotted = re.fullmatch(r'([a-z_]\w*)\.([A-Za-z_]\w*)', token)
+    flag = re.fullmatch(r'--(\w+)', token)
+    known = True
+    if '<' in token:  # a folder of the user's
+      continue
+    if '/' in path or path.endswith(('.py', '.txt')):
+      known = defining(path, name) != []
+    elif dotted:
+      known = defining(f'{dotted[1]}.py', dotted[2]) != []
+    elif flag or re.fullmatch(r'[A-Za-z_]\w+', token):
+      known = (flag[1] if flag else token) in words
+    if not known:
+      found.append(token)
+  return found
+
+
+def defining(path, name):
+  """The files or folders of a path, or of its end, that define the name."""
+  bases = (ROOT, ROOT / 'gd_jax', ROOT / 'experiments')
+  found = [hit for base in bases for hit in base.glob(path.rstrip('/'))]
+  if '/' not in path:
+    package = path.removesuffix('.py')
+    found += [source for source in SOURCES if source.name == path]
+    found += ROOT.glob(f'{package}/__init__.py')
+  # At the top of the file, as what is defined, assigned or imported there.
+  defines = re.compile(
+    rf'^(def|class) {name}\b|^{name}\b[^(\n]*=|\bas {name}$', re.MULTILINE
+  )
+  return [hit for hit in found if not name or defines.search(hit.read_text())]
+
+
+def test_what_the_map_names_is_there():
+  assert unknown((ROOT / 'WORKSPACE.md').read_text()) == []
+
+
+@pytest.mark.parametrize(
+  'gone',
+  [
+    'descent/gone.py',
+    'experiments/gone/',
+    'gone.py',
+    'experiments/start.py:gone',
+    'start.gone',
+    '--' + 'x' * 30,
+    'x' * 30,
+  ],
+)
+def test_a_name_that_is_gone_is_seen(gone):
+  line = f'| where | `{gone}`, `start.run` of `world/`, `w @ x`, `--name` |'
+  assert unknown(line) == [gone]
