@@ -91,10 +91,7 @@ FLAGS = (
   AGAINST,
   flags.LAYER_SIZES,
   flags.GRADIENTS,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
-  flags.JSON,
+  *flags.EVERY,
 )
 
 

@@ -25,10 +25,11 @@ from absl import flags as absl_flags
 
 from experiments import flags
 from experiments import gates
-from experiments import keeping
 from experiments import problem as problems
 from experiments import session
 from experiments import start
+from experiments.contest import descents
+from experiments.contest import extensions
 from experiments.contest import outputs
 from experiments.contest import side_by_side
 from experiments.contest import studies
@@ -134,20 +135,10 @@ FLAGS = (
   EXTEND,
   PROBLEM,
   *problems.FLAGS,
-  flags.SCHEDULE,
-  flags.BATCH_SIZE,
-  flags.EPOCHS,
-  flags.SEED,
-  flags.REDUCTION,
-  flags.GRADIENTS,
-  flags.PRECISION,
-  flags.PLATFORM,
+  *flags.TRAINING,
   *flags.SEVERAL,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.SNAPSHOTS,
-  flags.JSON,
+  *flags.EVERY,
 )
 
 ALONE = ('rescore', 'certify', 'pairs')
@@ -164,12 +155,14 @@ def main(context: start.Context) -> int:
       '--coordinator.'
     )
   if values['rescore'] is not None:
-    return rescore(values['rescore'])
+    return rescore(context, values['rescore'])
   if values['certify'] or values['pairs'] is not None:
     return certify(context, values['pairs'])
   before = ([], [])
   if values['extend'] is not None:
-    values, before = mesh.from_first(lambda: extended(context))
+    values, before = mesh.from_first(
+      lambda: extensions.extended(values, [h.name for h in FLAGS if h.present])
+    )
   values['optimizers'] = values['optimizers'] or SIX
   named = [entries.parse(text) for text in specs.split(values['optimizers'])]
   schedule = schedules.parse(values['schedule'])
@@ -177,7 +170,7 @@ def main(context: start.Context) -> int:
   problem = next(iter(made.values()))
   protocol = studies.declare(values, named, problem, context.dtype)
   if values['extend'] is not None:
-    refuse_other_data(values['extend'], problem.fingerprint)
+    extensions.refuse_other_data(values['extend'], problem.fingerprint)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
   for entry in named:
     entries.check(entry, shape, schedule)
@@ -200,7 +193,7 @@ def main(context: start.Context) -> int:
     certified = studies.certificates_of(protocol) if context.first else []
     try:
       rows, programs = studies.train_all(kept, arena, protocol, plan)
-      keeping.keep_study(kept, arena, protocol, rows)
+      descents.keep(kept, arena, protocol, rows)
     except tournament.InterruptedStudyError:
       return session.interrupted(context)
     if not context.first:
@@ -221,11 +214,20 @@ def main(context: start.Context) -> int:
   return session.hold(context, values, problem.fingerprint, work)
 
 
-def rescore(run: str) -> int:
-  """Prints the tables of a finished study, recomputed from its rows."""
+def rescore(context: start.Context, run: str) -> int:
+  """Prints the tables of a finished study, recomputed from its rows.
+
+  They are what stands on stdout, or with --json the rows.
+  """
   stored = studies.stored(run)
-  scored = studies.score(stored, studies.stored_rows(run, stored))
-  print(start.harmless(tables.everything(scored)), end='', flush=True)
+  rows = studies.stored_rows(run, stored)
+  text = tables.everything(studies.score(stored, rows))
+  if context.values['json']:
+    context.say(text)
+    for row in rows:
+      print(json.dumps(row), flush=True)
+  elif not context.values['quiet']:
+    print(start.harmless(text), end='', flush=True)
   return start.DONE
 
 
@@ -245,7 +247,8 @@ def certify(context: start.Context, wanted: str | None) -> int:
     else:
       found += [
         pytorch.certify(entries.parse(text))
-        for text in certificates.TRIALS.values()
+        for method, text in certificates.TRIALS.items()
+        if method in pytorch.CLASSES
       ]
   for certificate in found:
     context.say(certificates.sentence(certificate))
@@ -255,59 +258,6 @@ def certify(context: start.Context, wanted: str | None) -> int:
     start.warn('compare: stopped before all pairs were certified.')
     return 128 + context.signals[0]
   return start.DONE
-
-
-def extended(
-  context: start.Context,
-) -> tuple[dict[str, Any], tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-  """The flags of a finished study with more entries, and what it trained.
-
-  Raises:
-    UserError: for a flag that would make it another study.
-  """
-  values = context.values
-  run = values['extend']
-  stored, config = studies.stored(run), rundir.read_config(run)
-  kept = {*session.WHERE, 'extend', 'optimizers', 'precision', 'platform'}
-  for holder in FLAGS:
-    if holder.present and holder.name not in kept:
-      raise UserError(
-        f'--{holder.name} is what the study {run} says already: leave it out, '
-        'an extension keeps the protocol.'
-      )
-  precision = config['flags']['precision']
-  if values['precision'] != precision:
-    raise UserError(
-      f'the study {run} was made in {precision} and this would be in '
-      f'{values["precision"]}: give --precision={precision}.'
-    )
-  more = specs.split(values['optimizers'] or '')
-  flags_there = config['flags']
-  there = specs.split(flags_there['optimizers'])
-  if not more[0] or set(more) <= set(there):
-    raise UserError(
-      f'--extend={run} needs something new: give --optimizers=NAME that '
-      f'is not among {", ".join(there)}.'
-    )
-  where = (*session.WHERE, 'extend', 'platform')
-  own = {key: values[key] for key in where if key in values}
-  names = [*there, *(text for text in more if text not in there)]
-  merged = {**flags_there, **own, 'optimizers': ','.join(names)}
-  return merged, (studies.stored_rows(run, stored), stored['programs'])
-
-
-def refuse_other_data(run: str, fingerprint: str) -> None:
-  """Refuses to extend a study whose data are no longer the same.
-
-  Raises:
-    UserError: with both fingerprints.
-  """
-  there = rundir.read_config(run)['data']
-  if there != fingerprint:
-    raise UserError(
-      f'the data of {run} had the fingerprint {there[:12]} and have '
-      f'{fingerprint[:12]} now: bring the old data back, or start a study anew.'
-    )
 
 
 def finish(

@@ -117,11 +117,8 @@ FLAGS = (
   flags.SCHEDULE,
   flags.SEED,
   flags.PRECISION,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.JSON,
+  *flags.EVERY,
 )
 _TABLES = 9  # walks that are printed with their first steps
 
@@ -242,7 +239,8 @@ def draw(
     lambda: [scenes.goldilocks(plan, walks)],
   ]
   if not flat and (len(plan.surface.minima) > 1 or values['start'] == 'grid'):
-    makers.append(lambda: [scenes.basins(plan, named[0], rate)])
+    where = (plan, named[0], rate)
+    makers.append(lambda: [scenes.basins(*where, scenes.basins_of(*where))])
   for make in makers:
     for scene in [] if stop.is_set() else make():
       if scene is not None:

@@ -283,6 +283,9 @@ NAME = flags.DEFINE_string(
 JSON = flags.DEFINE_bool(
   'json', False, 'Print the rows as JSON lines on stdout, words on stderr.'
 )
+QUIET = flags.DEFINE_bool(
+  'quiet', False, 'Say nothing but errors; with --json, print the rows alone.'
+)
 DISTRIBUTED = flags.DEFINE_bool(
   'distributed',
   False,
@@ -303,6 +306,19 @@ PROCESS_ID = whole(
   'process_id', None, 'Which of them this one is, from 0; give each its own.'
 )
 SEVERAL = (DISTRIBUTED, COORDINATOR, NUM_PROCESSES, PROCESS_ID)
+# Of every script.
+EVERY = (PLATFORM, WORKDIR, NAME, JSON, QUIET)
+# Of whatever trains a network.
+TRAINING = (
+  SCHEDULE,
+  BATCH_SIZE,
+  EPOCHS,
+  SEED,
+  REDUCTION,
+  GRADIENTS,
+  PRECISION,
+  SNAPSHOTS,
+)
 
 GROUPS = {
   'Data': (DATASET, DATA_DIR, MANUAL_DIR, VALIDATION_SIZE),
@@ -325,6 +341,7 @@ GROUPS = {
     CHECKPOINT_EVERY,
     SNAPSHOTS,
     JSON,
+    QUIET,
   ),
 }
 

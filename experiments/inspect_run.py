@@ -64,11 +64,8 @@ FLAGS = (
   flags.DATA_DIR,
   flags.MANUAL_DIR,
   flags.PRECISION,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.JSON,
+  *flags.EVERY,
 )
 
 

@@ -1,7 +1,6 @@
 """What is minimised, put together from the flags: data, network, cost."""
 
 import functools
-import importlib
 import itertools
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from experiments import brought
 from experiments import flags
 from experiments import start
 from gd_jax.insight import landscape
@@ -74,11 +74,7 @@ def by_init(values: Mapping[str, Any], dtype: str) -> dict[str, Problem]:
 
 
 def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
-  """Anyone's own problem, `package.module:factory`.
-
-  The factory takes nothing and returns (init, cost_of, dataset, scores_of):
-  init(key) -> parameters, cost_of(params, example) -> a number, a
-  `types.Dataset`, and scores_of(params, example) -> `costs.Scores`.
+  """Anyone's own problem, `package.module:factory`, as `brought` wants it.
 
   Raises:
     UserError: for flags that --problem replaces, and for another shape.
@@ -93,44 +89,14 @@ def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
       f'--{given[0]} has no meaning with --problem={text}, which brings '
       'its own data and network: leave it out.'
     )
-  module, colon, name = text.partition(':')
-  try:
-    factory = getattr(importlib.import_module(module), name) if colon else None
-  except (Exception, SystemExit) as error:
-    raise UserError(
-      f'--problem={text} cannot be imported ({type(error).__name__}: {error}): '
-      'expected package.module:factory that Python finds from here.'
-    ) from error
-  if not callable(factory):
-    raise UserError(
-      f'--problem={text} is no factory: expected package.module:factory, a '
-      'function without arguments.'
-    )
-  try:
-    found: Any = factory()
-    init, cost_of, dataset, scores_of = found
-    params = jax.eval_shape(init, jax.random.key(0))
-    example = jax.tree.map(lambda leaf: leaf[0], dataset.train)
-    cost = jax.eval_shape(cost_of, params, example)
-    scores = jax.eval_shape(scores_of, params, example)
-    fits = cost.shape == () and isinstance(scores, costs.Scores)
-    splits = dataset.train, dataset.validation, dataset.test
-  except (TypeError, ValueError, AttributeError, IndexError) as error:
-    raise UserError(
-      f'--problem={text} does not fit ({str(error).splitlines()[0]}): expected '
-      'a function without arguments that returns (init, cost_of, dataset, '
-      'scores_of).'
-    ) from error
-  if not fits:
-    raise UserError(
-      f'--problem={text} does not fit: expected cost_of(params, example) to be '
-      'one number and scores_of(params, example) to be costs.Scores.'
-    )
+  init, cost_of, dataset, scores_of = brought.problem(text)
   made = Problem(
     init,
     cost_of,
     scores_of,
-    *splits,
+    dataset.train,
+    dataset.validation,
+    dataset.test,
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
     words=in_a_table(text),
@@ -158,7 +124,8 @@ def from_flags(
     UserError: for data that cannot be had and sizes that do not fit it.
   """
   ready = data.is_ready(values['dataset'], data_dir=values['data_dir'])
-  if not ready and sys.stderr.isatty():
+  waiting = not ready and not values.get('quiet')
+  if waiting and sys.stderr.isatty():
     start.warn(f'preparing {values["dataset"]} through TFDS, once ...')
   dataset = data.load(
     values['dataset'],

@@ -28,6 +28,7 @@ WHERE = (
   'name',
   'resume',
   'json',
+  'quiet',
   'checkpoint_every',
   'data_dir',
   'manual_dir',

@@ -52,7 +52,7 @@ class Context(NamedTuple):
   arguments: list[str]  # positionals
   stop: threading.Event  # set by the first SIGINT or SIGTERM
   signals: list[int]  # those received
-  say: Callable[[str], None]  # a line for people
+  say: Callable[[str], None]  # a line for people, who may want none
   started: float  # time.perf_counter() of the start
   device_seconds: float  # until the devices answered
 
@@ -94,6 +94,7 @@ def run(
     read = values.get('json') or values.get('rescore')
     stream = sys.stderr if read else sys.stdout
     first = jax.process_index() == 0
+    heard = first and not values.get('quiet')
     context = Context(
       experiment=experiment,
       values=values,
@@ -104,7 +105,7 @@ def run(
       stop=stop,
       signals=signals,
       say=lambda text: (
-        print(harmless(text), file=stream, flush=True) if first else None
+        print(harmless(text), file=stream, flush=True) if heard else None
       ),
       started=started,
       device_seconds=clock.seconds(span),

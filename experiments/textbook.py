@@ -21,6 +21,7 @@ from experiments import session
 from experiments import start
 from experiments.claims import chapters
 from experiments.claims import exercises
+from experiments.claims import rows
 from gd_jax.pictures import page
 from gd_jax.types import UserError
 from gd_jax.world import files
@@ -30,11 +31,8 @@ ROWS = absl_flags.DEFINE_list(
 )
 FLAGS = (
   ROWS,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
-  flags.JSON,
+  *flags.EVERY,
 )
 
 
@@ -83,7 +81,7 @@ def main(context: start.Context) -> int:
   return session.hold(context, values, 'none', work)
 
 
-def prove(kept: session.Session, row: chapters.Row) -> page.Card:
+def prove(kept: session.Session, row: rows.Row) -> page.Card:
   """One row as a card; what it found is recorded and said."""
   began = time.perf_counter()
   found, mark, pictures = '', page.NOT_HERE, []

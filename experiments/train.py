@@ -14,8 +14,6 @@ epochs, in seconds; the second command (Nielsen, chapter 1) about 95 % of MNIST.
 """
 
 import functools
-import time
-from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
@@ -26,6 +24,7 @@ from absl import flags as absl_flags
 from experiments import flags
 from experiments import gates
 from experiments import keeping
+from experiments import pieces
 from experiments import problem as problems
 from experiments import session
 from experiments import start
@@ -35,7 +34,6 @@ from gd_jax.descent import schedules
 from gd_jax.descent import shards
 from gd_jax.descent import train
 from gd_jax.pictures import plots
-from gd_jax.types import Batch
 from gd_jax.types import Optimizer
 from gd_jax.world import clock
 from gd_jax.world import mesh
@@ -46,22 +44,12 @@ OPTIMIZER = absl_flags.DEFINE_string(
 )
 FLAGS = (
   *problems.FLAGS,
+  *flags.TRAINING,
   OPTIMIZER,
   flags.LEARNING_RATE,
-  flags.SCHEDULE,
-  flags.BATCH_SIZE,
-  flags.EPOCHS,
-  flags.SEED,
-  flags.REDUCTION,
-  flags.GRADIENTS,
-  flags.PRECISION,
-  flags.PLATFORM,
-  flags.WORKDIR,
-  flags.NAME,
   flags.RESUME,
   flags.CHECKPOINT_EVERY,
-  flags.SNAPSHOTS,
-  flags.JSON,
+  *flags.EVERY,
 )
 
 
@@ -70,21 +58,6 @@ class Progress(NamedTuple):
 
   state: train.State
   sums: train.Metrics  # of the epoch so far
-
-
-class Piece(NamedTuple):
-  """A piece of an epoch, trained."""
-
-  epoch: int  # from 0
-  updates: slice  # of the epoch
-  last: bool  # of its epoch
-  before: train.State
-  after: train.State
-  batch: Batch
-  metrics: train.Metrics
-  finite: bool
-  train_seconds: float
-  compile_seconds: float
 
 
 def main(context: start.Context) -> int:
@@ -162,7 +135,7 @@ def descend(
   )
   if 0 in marks and not done:
     snapshots.save(kept.run.path, 0, 0, state.params, about)
-  for piece in train_pieces(values, problem, step, local, state, done):
+  for piece in pieces.trained(values, problem, step, local, state, done):
     done += 1
     seconds += piece.train_seconds
     compiling += piece.compile_seconds
@@ -201,74 +174,6 @@ def descend(
   return session.Outcome(start.DONE, ''), rows
 
 
-def train_pieces(
-  values: dict[str, Any],
-  problem: problems.Problem,
-  step: train.Step,
-  local: jax.sharding.Mesh | None,
-  state: train.State,
-  done: int,
-) -> Iterator[Piece]:
-  """Trains piece after piece, each gathered while the one before trains.
-
-  `local` is of the devices that divide a large batch among them.
-  """
-  m, n = values['batch_size'], problems.size_of(problem.train)
-  cut = keeping.pieces(values, problem, m)
-  todo = (divmod(k, len(cut)) for k in range(done, values['epochs'] * len(cut)))
-  platform = jax.local_devices()[0].platform
-  examples = problem.train
-  if platform != 'cpu' and local is None:
-    examples = jax.device_put(problem.train)
-
-  def make(key: tuple[int, int]) -> Batch:
-    order = batches.epoch_order(
-      values['seed'],
-      key[0],
-      n,
-      m,
-      shards=1 if local is None else local.size,
-      chunk=batches.chunk_on(platform),
-    )
-    part = batches.Order(*(leaf[cut[key[1]]] for leaf in order))
-    return shards.put(batches.gather(examples, part), local)
-
-  whole = functools.cache(make) if m == n else None
-  program = shards.epoch_program(step, local)
-  programs = {}
-  trained = clock.Span(time.perf_counter(), time.perf_counter())
-  asked = trained.ended
-  for (epoch, part), (batch, made) in batches.made_ahead(
-    lambda key: clock.timed(whole or make, (0, 0) if whole else key),
-    todo,
-  ):
-    waited = clock.Span(asked, time.perf_counter())
-    compiled = clock.Span(waited.ended, waited.ended)
-    shape = batch.weights.shape
-    if shape not in programs:
-      lowered = program.lower(state, batch)
-      programs[shape], compiled = clock.timed(lowered.compile)
-      compiled = clock.Span(waited.ended, compiled.ended)
-    before = state
-    (state, metrics, finite), span = clock.timed(programs[shape], state, batch)
-    # Gathering ahead is free only while the piece before it trained.
-    gathered = clock.seconds(made) - clock.overlap(made, trained)
-    trained = span
-    yield Piece(
-      epoch=epoch,
-      updates=cut[part],
-      last=part + 1 == len(cut),
-      before=before,
-      after=state,
-      batch=batch,
-      metrics=metrics,
-      finite=bool(finite),
-      train_seconds=clock.seconds(span) + max(gathered, clock.seconds(waited)),
-      compile_seconds=clock.seconds(compiled),
-    )
-    asked = time.perf_counter()
-
-
 def steps_an_epoch(values: dict[str, Any], problem: problems.Problem) -> int:
   """Updates an epoch makes."""
   n = problems.size_of(problem.train)
@@ -278,7 +183,7 @@ def steps_an_epoch(values: dict[str, Any], problem: problems.Problem) -> int:
 def diverged(
   step: train.Step,
   local: jax.sharding.Mesh | None,
-  piece: Piece,
+  piece: pieces.Piece,
   made: int,
 ) -> session.Outcome:
   """Which update left the finite numbers; `made` came before this piece."""

@@ -20,6 +20,12 @@ class UserError(Exception):
   """
 
 
+def named(error: BaseException) -> str:
+  """The type and the first line of an exception in ASCII, for a sentence."""
+  first = (str(error).strip().splitlines() or [''])[0].rstrip('.')
+  return ascii(f'{type(error).__name__}: {first}'[:200])[1:-1]
+
+
 class Layer(NamedTuple):
   """One fully connected layer: z = w @ x + b on one example."""
 

@@ -1,7 +1,10 @@
 """Strict numerics for every test: float64 at hand, no silent promotion."""
 
 import hashlib
+import importlib
 import os
+import signal
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +19,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import jax
 import pytest
+from absl import flags as absl_flags
 
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_num_cpu_devices', 2)
@@ -49,6 +53,55 @@ def mnist_dir():
   trap.write_bytes(bytes(8 + 60_000))
   data.load('mnist', data_dir=folder, manual_dir=originals)
   return folder
+
+
+@pytest.fixture
+def here(monkeypatch, capsys, tmp_path):
+  """Runs a script in this process, as shipped: (exit code, stdout, stderr).
+
+  A process of its own takes seconds to import and compile what is here already.
+  """
+  from experiments import flags
+  from experiments import start
+  from tests import scripts
+
+  def prepare(values):
+    dtype, _ = flags.PRECISIONS[values.get('precision') or 'float32']
+    jax.config.update('jax_enable_x64', dtype == 'float64')
+    return dtype, jax.local_devices()
+
+  monkeypatch.setattr(start, 'prepare', prepare)
+  monkeypatch.setattr(start, 'listen', lambda *_: None)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  handlers = {
+    number: signal.getsignal(number)
+    for number in (signal.SIGINT, signal.SIGTERM)
+  }
+
+  def run(script, *arguments):
+    module = importlib.import_module(f'experiments.{script}')
+    line = [f'{script}.py', *map(str, arguments)]
+    monkeypatch.setattr(sys, 'argv', line)
+    capsys.readouterr()
+    try:
+      start.run(
+        module.main,
+        doc=module.__doc__,
+        own=module.FLAGS,
+        positionals=scripts.takes_positionals(script),
+      )
+    except SystemExit as left:
+      code = left.code
+    finally:
+      jax.config.update('jax_enable_x64', True)
+      for number, handler in handlers.items():
+        signal.signal(number, handler)
+      for holder in module.FLAGS:
+        absl_flags.FLAGS[holder.name].unparse()
+      absl_flags.FLAGS.unparse_flags()
+    return code, *capsys.readouterr()
+
+  return run
 
 
 @pytest.fixture(scope='module')

@@ -38,6 +38,12 @@ def names() -> list[str]:
   ]
 
 
+def takes_positionals(script: str) -> bool:
+  """Whether the script takes more than flags."""
+  text = (ROOT / 'experiments' / f'{script}.py').read_text()
+  return 'positionals=True' in text
+
+
 def command(script: str, *arguments: object, setup: str = '') -> list[str]:
   """The command line; `setup` is Python that runs in the process before."""
   how = ['-m', f'experiments.{script}']

@@ -2,9 +2,14 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import gd_jax
+from tests import scripts
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
@@ -15,6 +20,7 @@ ALLOWED = {
   'insight': {'descent', 'model', 'types'},
   'world': {'types'},
   'pictures': {'types'},
+  'runs': {'types', 'world'},
 }
 MODULES = sorted((ROOT / 'gd_jax').rglob('*.py'))
 SCRIPTS = sorted((ROOT / 'experiments').rglob('*.py'))
@@ -92,22 +98,107 @@ def test_what_would_run_data_is_seen(line):
   assert not RUNS_DATA.search('np.load(file, allow_pickle=False)')
 
 
-def test_the_package_imports_light():
-  import subprocess
-  import sys
-
-  names = [
-    '.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in MODULES
-  ]
-  code = (
-    f'import sys\nfor name in {names!r}: __import__(name)\n'
-    f'print(sorted(set(sys.modules) & {HEAVY!r}))'
-  )
+def loaded(code, of):
+  """Which of some modules a fresh Python has loaded after the code."""
   found = subprocess.run(
-    [sys.executable, '-c', code],
+    [
+      sys.executable,
+      '-c',
+      f'import sys\n{code}\nprint(*sorted(set(sys.modules) & {of!r}))',
+    ],
     cwd=ROOT,
     capture_output=True,
     text=True,
     check=True,
   )
-  assert found.stdout.strip() == '[]'
+  return found.stdout.split()
+
+
+def test_the_package_imports_light():
+  names = [
+    '.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in MODULES
+  ]
+  assert loaded(f'for name in {names!r}: __import__(name)', HEAVY) == []
+
+
+def test_the_package_alone_loads_nothing_and_names_what_it_has():
+  nothing = HEAVY | {'jax', 'numpy', 'optax', 'scipy'}
+  code = 'import gd_jax\nassert "load" in dir(gd_jax)'
+  assert loaded(code, nothing) == []
+  with pytest.raises(AttributeError, match='lode'):
+    gd_jax.lode  # noqa: B018
+
+
+def test_help_waits_for_nothing_that_only_work_needs():
+  # Parsing flags takes all imports of a script: half a second each of these.
+  lazy = HEAVY | {'scipy.stats', 'scipy.optimize', 'PIL', 'torch'}
+  code = '\n'.join(f'import experiments.{name}' for name in scripts.names())
+  assert loaded(code, lazy) == []
+  assert loaded('import experiments.train', {'scipy'}) == []
+
+
+SOURCES = sorted(
+  path
+  for folder in ('gd_jax', 'experiments', 'tests')
+  for path in (ROOT / folder).rglob('*.py')
+)
+
+
+def unknown(text):
+  """What stands in backticks as a path or a name, and is none of the house."""
+  texts = [path.read_text() for path in (*SOURCES, ROOT / 'Makefile')]
+  words = set(re.findall(r'\w+', ' '.join(texts)))
+  words |= {name for path in SOURCES for name in (path.stem, path.parent.name)}
+  found = []
+  for token in ' '.join(re.findall(r'`([^`]+)`', text)).split():
+    path, _, name = token.partition(':')
+    dotted = re.fullmatch(r'([a-z_]\w*)\.([A-Za-z_]\w*)', token)
+    flag = re.fullmatch(r'--(\w+)', token)
+    known = True
+    if '<' in token:  # a folder of the user's
+      continue
+    if '/' in path or path.endswith(('.py', '.txt')):
+      known = defining(path, name) != []
+    elif dotted:
+      known = defining(f'{dotted[1]}.py', dotted[2]) != []
+    elif flag or re.fullmatch(r'[A-Za-z_]\w+', token):
+      known = (flag[1] if flag else token) in words
+    if not known:
+      found.append(token)
+  return found
+
+
+def defining(path, name):
+  """The files or folders of a path, or of its end, that define the name."""
+  bases = (ROOT, ROOT / 'gd_jax', ROOT / 'experiments')
+  found = [hit for base in bases for hit in base.glob(path.rstrip('/'))]
+  if '/' not in path:
+    package = path.removesuffix('.py')
+    found += [source for source in SOURCES if source.name == path]
+    found += ROOT.glob(f'{package}/__init__.py')
+  # At the top of the file, as what is defined, assigned or imported there.
+  defines = re.compile(
+    rf'^(def|class) {name}\b|^{name}\b[^(\n]*=|\bas {name}$', re.MULTILINE
+  )
+  return [hit for hit in found if not name or defines.search(hit.read_text())]
+
+
+def test_what_the_map_names_is_there():
+  assert unknown((ROOT / 'WORKSPACE.md').read_text()) == []
+
+
+@pytest.mark.parametrize(
+  'gone',
+  [
+    'descent/gone.py',
+    'experiments/gone/',
+    'gone.py',
+    'experiments/start.py:gone',
+    'start.gone',
+    '--' + 'x' * 30,
+    'x' * 30,
+  ],
+)
+def test_a_name_that_is_gone_is_seen(gone):
+  line = f'| where | `{gone}`, `start.run` of `world/`, `w @ x`, `--name` |'
+  assert unknown(line) == [gone]

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from gd_jax.descent import batches
 from gd_jax.judge import study
 
 
@@ -16,7 +17,7 @@ def whole_work(protocol: study.Protocol, training_examples: int) -> int:
   extra = len(protocol.null_seeds)
   return sum(
     protocol.epochs
-    * -(-training_examples // one.batch_size)
+    * batches.steps_of(training_examples, one.batch_size)
     * (seeds + (extra if one is protocol.contestants[0] else 0))
     for one in protocol.contestants
   )

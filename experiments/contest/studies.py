@@ -190,7 +190,7 @@ def train_all(
       if len(programs) > plan.recorded:
         session.record(kept, unit_rows)
         session.save(kept, len(programs), (), {'programs': programs})
-      if key not in plan.known:
+      if key not in plan.known and not kept.context.values['quiet']:
         start.warn(progress.line(program, trained, whole, began))
 
   train(study.tuning_units(protocol))

@@ -5,13 +5,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from gd_jax.pictures import wording
+
 WIDTH = 100
-SIGNS = {
-  'better': '+',
-  'worse': '-',
-  'equivalent': '=',
-  'unresolved': '?',
-}
 
 
 def everything(scored: Mapping[str, Any]) -> str:
@@ -20,18 +16,13 @@ def everything(scored: Mapping[str, Any]) -> str:
     '\n'.join(textwrap.wrap(scored['sentence'], WIDTH)),
     entries_table(scored),
     matrix_table(scored),
-    twins_table(scored),
+    certificates_table(scored),
     checklist_table(scored),
   ]
   beside = scored['side_by_side']
   if beside:
     parts += [side_table(beside), side_words(scored)]
   return '\n\n'.join(part for part in parts if part) + '\n'
-
-
-def number(value: float | None, spec: str = '.4g') -> str:
-  """A figure, or a dash where there is none."""
-  return '-' if value is None else format(value, spec)
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -64,11 +55,12 @@ def entries_table(scored: Mapping[str, Any]) -> str:
     body.append(
       [
         f'{place} {short(name, 22)}',
-        number(entry['learning_rate'], '.4g') + ('*' if entry['edge'] else ''),
-        number(figure['mean']),
-        f'{number(figure["low"])} to {number(figure["high"])}',
-        number(figure['median']),
-        number(accuracy and 100 * accuracy, '.2f'),
+        wording.number(entry['learning_rate'], '.4g')
+        + ('*' if entry['edge'] else ''),
+        wording.number(figure['mean']),
+        f'{wording.number(figure["low"])} to {wording.number(figure["high"])}',
+        wording.number(figure['median']),
+        wording.number(accuracy and 100 * accuracy, '.2f'),
         f'{failures["failed"]} of {failures["lanes"]}',
         f'{100 * failures["failed_up_to"]:.0f} %',
       ]
@@ -99,7 +91,10 @@ def matrix_table(scored: Mapping[str, Any]) -> str:
     return ''
   body = [
     [f'{place} {short(name)}']
-    + [SIGNS.get(scored['matrix'][name].get(other, ''), '.') for other in names]
+    + [
+      wording.SIGNS.get(scored['matrix'][name].get(other, ''), '.')
+      for other in names
+    ]
     for place, name in enumerate(names, 1)
   ]
   head = [f'row against column, {scored["metric"]}']
@@ -110,8 +105,8 @@ def matrix_table(scored: Mapping[str, Any]) -> str:
   return table(head, body) + '\n' + note
 
 
-def twins_table(scored: Mapping[str, Any]) -> str:
-  """Certificates: whether ours is theirs, step by step in float64."""
+def certificates_table(scored: Mapping[str, Any]) -> str:
+  """Whether ours is theirs, step by step in float64."""
   lines = [
     f'{one["a"]} and {one["b"]}: {one["verdict"]} '
     f'({one["largest"]:.1e} of the movement, {one["updates"]} updates in '

@@ -43,10 +43,12 @@ def confused(made: Bench, track: tracks.Track) -> Sight:
     if gone
     else 'No output is dead: every class is named.'
   )
+  most = f'most often a {i} is called {j}, {wrong.max()} times'
+  if not wrong.any():
+    most = 'none is called another'
   words = (
     f'{100 * right:.2f} % of the {len(labels):,} test images are read right; '
-    f'most often a {i} is called {j}, {wrong.max()} times. {dead} Right, the '
-    'mistakes that cost most.'
+    f'{most}. {dead} Right, the mistakes that cost most.'
   )
   return workbench.sight(
     made,
@@ -59,7 +61,7 @@ def confused(made: Bench, track: tracks.Track) -> Sight:
     [
       ('test accuracy', f'{100 * right:.2f} %'),
       ('dead outputs', str(len(gone))),
-      ('most confused', f'{i} called {j}, {wrong.max()} times'),
+      ('mistakes', most),
     ],
   )
 

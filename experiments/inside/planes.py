@@ -13,6 +13,7 @@ from experiments.inside import workbench
 from experiments.inside.workbench import Bench
 from gd_jax.insight import landscape
 from gd_jax.insight import principal
+from gd_jax.pictures import answers
 from gd_jax.pictures import landscapes
 from gd_jax.pictures.insights import Sight
 
@@ -20,7 +21,6 @@ from gd_jax.pictures.insights import Sight
 def surroundings(made: Bench, track: tracks.Track) -> Sight:
   """Two random directions through the end, filter-normalised."""
   params = track.params[-1]
-  dtype = np.asarray(jax.tree.leaves(params)[0]).dtype
   keys = jax.random.split(jax.random.key(workbench.SEED), 2)
   directions = landscape.stacked(
     *(
@@ -36,17 +36,8 @@ def surroundings(made: Bench, track: tracks.Track) -> Sight:
   lines = np.concatenate(
     [np.stack([fine, 0 * fine], 1), np.stack([0 * fine, fine], 1)]
   )
-  costs = np.asarray(
-    workbench.run(
-      made,
-      made.slices,
-      params,
-      directions,
-      np.concatenate([where, lines]).astype(dtype),
-      made.train,
-    ).cost,
-    np.float64,
-  )
+  shown = np.concatenate([where, lines])
+  costs = workbench.on_slice(made, params, directions, shown).cost
   names = 'first random direction', 'second random direction'
   section = landscapes.Section(
     axis, axis, costs[: len(where)].reshape(made.points, -1), names
@@ -95,13 +86,8 @@ def trajectories(made: Bench) -> Sight:
   origin = unravel(jnp.asarray(found.mean, dtype))
   directions = jax.vmap(unravel)(jnp.asarray(found.directions, dtype))
   grid = landscape.grid(first, second)
-  shown = np.concatenate([grid, *points]).astype(dtype)
-  costs = np.asarray(
-    workbench.run(
-      made, made.slices, origin, directions, shown, made.train
-    ).cost,
-    np.float64,
-  )
+  shown = np.concatenate([grid, *points])
+  costs = workbench.on_slice(made, origin, directions, shown).cost
   section = landscapes.Section(
     first,
     second,
@@ -168,15 +154,9 @@ def line(made: Bench, first: tracks.Track, other: tracks.Track) -> Line:
   direction = jax.tree.map(
     lambda b, a: b - a, other.params[-1], first.params[-1]
   )
-  found = workbench.run(
-    made,
-    made.slices,
-    first.params[-1],
-    landscape.stacked(direction),
-    t.astype(start.dtype)[:, None],
-    made.train,
-  )
-  cost = np.asarray(found.cost, np.float64)
+  cost = workbench.on_slice(
+    made, first.params[-1], landscape.stacked(direction), t[:, None]
+  ).cost
   low, high = np.interp([0, 1], t, cost)
   barrier = max(0.0, cost[(t >= 0) & (t <= 1)].max() - max(low, high))
   length = np.linalg.norm(flatten_util.ravel_pytree(direction)[0])
@@ -228,7 +208,7 @@ def cloud(made: Bench) -> Sight:
     'data',
     'The data',
     functools.partial(
-      landscapes.cloud,
+      answers.cloud,
       principal.coordinates(found, x),
       np.asarray(images.y),
       named(found),

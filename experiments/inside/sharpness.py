@@ -1,6 +1,7 @@
 """Curvature along the descents of a run, seen by `inspect_run`."""
 
 import functools
+import re
 
 import jax
 import numpy as np
@@ -15,6 +16,8 @@ from gd_jax.pictures import polls as polling
 from gd_jax.pictures.insights import Sight
 from gd_jax.world import snapshots
 
+# What a study adds to an entry's text where sizes or starts vary.
+CROSSED = re.compile(rf'( m=\d+)?( ({"|".join(mlp.SCALES)}))?$')
 SHARPEST = 21  # snapshots whose curvature is looked at, of all descents
 
 
@@ -115,13 +118,16 @@ def what_happened(one: polling.Sharp) -> str:
   )
 
 
+def method_of(entry: str) -> str:
+  """The optimizer's name in a contestant's, `adam+b1=0.8 m=10 normal`."""
+  return entries.parse(CROSSED.sub('', entry)).name
+
+
 def notes_on_limits(made: Bench) -> list[str]:
   """Where 2/eta is not the limit of what was run."""
   n, said = workbench.size(made), []
-  plain = [
-    entries.parse(t.entry.split(' ')[0]).name for t in made.subject.tracks
-  ]
-  others = sorted({name for name in plain if name != 'sgd'})
+  named = {method_of(track.entry) for track in made.subject.tracks}
+  others = sorted(named - {'sgd'})
   if others:
     said.append(
       f'2/eta is the limit of plain descent; {", ".join(others)} have others'

@@ -177,17 +177,7 @@ def check_nudges(made: Bench, params, mean) -> float:
   )(places)
   d = 0.01
   nudges = np.concatenate([d * np.eye(len(places)), -d * np.eye(len(places))])
-  costs = np.asarray(
-    workbench.run(
-      made,
-      made.slices,
-      params,
-      directions,
-      nudges.astype(vector.dtype),
-      made.train,
-    ).cost,
-    np.float64,
-  )
+  costs = workbench.on_slice(made, params, directions, nudges).cost
   up, down = costs.reshape(2, -1)
   return float(np.median((up - down) / (2 * d * np.asarray(g, np.float64))))
 
@@ -200,17 +190,10 @@ def nudged(made: Bench, track: tracks.Track) -> Sight:
   vector, unravel = flatten_util.ravel_pytree(params)
   direction = unravel(jnp.zeros_like(vector).at[places[0]].set(1))
   where = np.linspace(-0.05, 0.05, 201).astype(vector.dtype)
-  found = workbench.run(
-    made,
-    made.slices,
-    params,
-    landscape.stacked(direction),
-    where[:, None],
-    made.train,
+  found = workbench.on_slice(
+    made, params, landscape.stacked(direction), where[:, None]
   )
-  cost, accuracy = (
-    np.asarray(leaf, np.float64) for leaf in (found.cost, found.accuracy)
-  )
+  cost, accuracy = found.cost, found.accuracy
   counts = len(set(cost.tolist())), len(set(accuracy.tolist()))
   return workbench.sight(
     made,

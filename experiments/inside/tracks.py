@@ -11,6 +11,7 @@ import jax
 from experiments import flags
 from experiments import problem as problems
 from experiments import start
+from experiments.inside import sources
 from gd_jax.types import UserError
 from gd_jax.world import arrays
 from gd_jax.world import files
@@ -19,7 +20,6 @@ from gd_jax.world import snapshots
 
 # What two runs have to agree on to lie on one cost surface.
 SAME = ('dataset', 'validation_size', 'activation', 'cost', 'problem')
-MAKERS = ('train', 'compare')
 
 
 class Track(NamedTuple):
@@ -51,10 +51,12 @@ def read(context: start.Context) -> Subject:
     UserError: a run is none, keeps no snapshots, or lies on another surface.
   """
   values = context.values
-  paths = [located(name, values['workdir']) for name in context.arguments]
-  paths = paths or [newest(values['workdir'])]
+  paths = [
+    sources.located(name, values['workdir']) for name in context.arguments
+  ]
+  paths = paths or [sources.newest(values['workdir'])]
   first, tracks, notes = paths[0], [], []
-  configs = [config_of(path) for path in paths]
+  configs = [sources.config_of(path) for path in paths]
   refuse_other_dtype(first, configs[0], context)
   problem, merged = problem_of(configs[0], context)
   if problem.fingerprint != configs[0]['data']:
@@ -95,73 +97,6 @@ def problem_of(
   }
   made = problems.by_init(values, context.dtype)
   return next(iter(made.values())), values
-
-
-def located(name: str, workdir: str) -> Path:
-  """The directory of a run that is named by its path or by its name.
-
-  Raises:
-    UserError: there is none.
-  """
-  for path in (Path(name), Path(workdir) / name):
-    if path.is_dir():
-      return path
-  raise UserError(
-    f'there is no run {files.shown(name)}, here or in {files.shown(workdir)}: '
-    f'{present(workdir)}.'
-  )
-
-
-def present(workdir: str) -> str:
-  """Which runs could be looked into, in words."""
-  found = [path.name for path in with_snapshots(workdir)]
-  if found:
-    return f'there are {", ".join(found[:5])}' + ', ...' * (len(found) > 5)
-  return (
-    'no run there keeps snapshots, so make one with `python -m '
-    'experiments.train --snapshots=21`'
-  )
-
-
-def with_snapshots(workdir: str) -> list[Path]:
-  """The runs that keep snapshots, the newest first."""
-  found = [path.parent for path in Path(workdir).glob('*/snapshots')]
-  found = [path for path in found if (path / 'config.json').exists()]
-  return sorted(
-    found, key=lambda path: (path / 'config.json').stat().st_mtime, reverse=True
-  )
-
-
-def newest(workdir: str) -> Path:
-  """The newest run with snapshots, where none is named.
-
-  Raises:
-    UserError: there is none.
-  """
-  found = with_snapshots(workdir)
-  if not found:
-    raise UserError(f'no RUN is named: in {workdir}, {present(workdir)}.')
-  return found[0]
-
-
-def config_of(path: Path) -> dict[str, Any]:
-  """The configuration of a run of `train` or `compare`.
-
-  Raises:
-    UserError: it is something else.
-  """
-  if not (path / 'config.json').exists():
-    raise UserError(
-      f'{files.shown(path)} is no run, or was stopped before it began: it has '
-      'no config.json, so name another.'
-    )
-  config = rundir.read_config(path)
-  if config.get('experiment') not in MAKERS:
-    raise UserError(
-      f'{files.shown(path)} is a run of {files.shown(config.get("experiment"))}'
-      ', which trains no network: name one of train or compare.'
-    )
-  return config
 
 
 def refuse_other_dtype(

@@ -17,6 +17,7 @@ from gd_jax.insight import landscape
 from gd_jax.insight import mistakes
 from gd_jax.insight import noise
 from gd_jax.insight import totals
+from gd_jax.model import costs as model_costs
 from gd_jax.pictures import insights
 from gd_jax.pictures import plots
 from gd_jax.types import Layer
@@ -151,6 +152,17 @@ def costs(made: Bench, points: Sequence[Any]) -> np.ndarray:
   """The true cost at each of some parameters, [p]."""
   found = run(made, made.costs, landscape.stacked(*points), made.train)
   return np.asarray(found, np.float64)
+
+
+def on_slice(
+  made: Bench, origin: Any, directions: Any, where: np.ndarray
+) -> Any:
+  """The mean `costs.Scores` at coordinates [p, d] of a slice, float64."""
+  dtype = model_costs.dtype_of(origin)
+  found = run(
+    made, made.slices, origin, directions, where.astype(dtype), made.train
+  )
+  return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), found)
 
 
 @functools.cache

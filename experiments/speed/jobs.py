@@ -6,7 +6,6 @@ epoch of a wave of `compare`. Before it is timed, the very executable has to end
 where NumPy ends after the same updates.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
@@ -16,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.contest import tournament
+from experiments.speed import agreement
 from experiments.speed import tasks
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import lanes
 from gd_jax.descent import shards
 from gd_jax.descent import train
-from gd_jax.descent import twins
 from gd_jax.judge import gate
 from gd_jax.model import mlp
 from gd_jax.types import Images
@@ -111,7 +110,7 @@ def one(
   params = jax.tree.map(lambda leaf: leaf[None, None], job.run()[0].params)
   rates = np.full((1, 1), rate, dtype)
   return job._replace(
-    findings=checked(
+    findings=agreement.checked(
       spec, entry, [start], params, [order], data, rates, [(0, 0)]
     )
   )
@@ -194,56 +193,10 @@ def many(
   places = [divmod(int(place), width) for place in dict.fromkeys(flat)]
   after = job.run()[0].state.params
   return job._replace(
-    findings=checked(
+    findings=agreement.checked(
       spec, entry, starts, after, orders, data, wave.rate, places
     )
   )
-
-
-def checked(
-  spec: tasks.Spec,
-  entry: entries.Entry,
-  starts,
-  params,
-  orders,
-  data,
-  rates,
-  places,
-) -> list[gate.Finding]:
-  """The lanes at `places` against NumPy; none for a method it does not know."""
-  known = method_of(entry)
-  if known is None:
-    return []
-  method, hyperparameters = known
-  return gate.check_lanes(
-    tasks.name_of(spec),
-    starts,
-    params,
-    orders,
-    data,
-    rates,
-    places,
-    method=method,
-    hyperparameters=hyperparameters,
-    precision=spec.precision,
-  )
-
-
-def method_of(entry: entries.Entry) -> tuple[str, dict[str, Any]] | None:
-  """The entry as a method of NumPy's with all its hyperparameters, or None."""
-  known: tuple[str, dict[str, Any]] | None = None
-  if entry.implementation == 'ours':
-    known = entry.name, entry.hyperparameters
-  elif entry.implementation == 'optax':
-    known = twins.ours(entry.name, entry.hyperparameters)
-  if known is None:
-    return None
-  method, given = known
-  keys = inspect.signature(twins.TWINS[method].ours).parameters
-  if not given.keys() <= keys.keys():
-    return None
-  defaults = {key: value.default for key, value in keys.items()}
-  return method, defaults | given
 
 
 def work_of(

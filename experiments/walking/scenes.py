@@ -199,7 +199,7 @@ def full(walks: Sequence[Walk], steps: int) -> list[Walk]:
   ]
 
 
-def basins(plan: Plan, method: Method, rate: float) -> Scene:
+def basins_of(plan: Plan, method: Method, rate: float) -> traces.Basins:
   """Which minimum each of 512 x 512 starts ends in."""
   surface = plan.surface
   ends = walking.basin_map(
@@ -210,21 +210,27 @@ def basins(plan: Plan, method: Method, rate: float) -> Scene:
     pixels=PIXELS,
     dtype=plan.dtype,
   )
-  names = tuple(surface.minima)
   reach = walking.apart(surface)
   kind = np.full(ends.shape[:2], -1)
   for place, where in enumerate(surface.minima.values()):
     kind[np.linalg.norm(ends - np.asarray(where), axis=-1) < reach] = place
+  (left, right), (low, high) = surface.domain
+  return traces.Basins((left, right, low, high), kind, tuple(surface.minima))
+
+
+def basins(
+  plan: Plan, method: Method, rate: float, found: traces.Basins
+) -> Scene:
+  """The picture of `basins_of`, and the share of each basin."""
+  reach = walking.apart(plan.surface)
   shares = [
-    f'{100 * np.mean(kind == k):.1f} % end within {reach:.2g} of {name}'
-    for k, name in enumerate(names)
+    f'{100 * np.mean(found.kind == k):.1f} % end within {reach:.2g} of {name}'
+    for k, name in enumerate(found.names)
   ]
-  none = f'{100 * np.mean(kind == -1):.1f} % at none yet'
+  none = f'{100 * np.mean(found.kind == -1):.1f} % at none yet'
   said = (
     f'{method.text} at rate {rate:.4g}, {plan.steps} steps from each of '
     f'{PIXELS} x {PIXELS} starts: {", ".join([*shares, none])}.'
   )
-  (left, right), (low, high) = surface.domain
-  found = traces.Basins((left, right, low, high), kind, names)
-  picture = traces.basins(ground(surface), found, said)
+  picture = traces.basins(ground(plan.surface), found, said)
   return Scene('basins', plots.png(picture), said)

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.walking import plans
 from experiments.walking.plans import Method
 from experiments.walking.plans import Plan
-from gd_jax.descent import noise
+from gd_jax.descent import added_noise
 from gd_jax.descent import outcomes
 from gd_jax.descent import trajectories
 from gd_jax.model import surfaces
@@ -81,7 +81,7 @@ def walk(plan: Plan, method: Method, rates: Sequence[float]) -> list[Walk]:
     if not plan.noise:
       return optimizer
     last = plan.steps - plan.quiet_steps
-    return noise.noisy(
+    return added_noise.noisy(
       optimizer, sd=lambda t: jnp.where(t < last, plan.noise, 0.0), key=key
     )
 

@@ -28,6 +28,7 @@ from gd_jax.descent import twins
 from gd_jax.types import Optimizer
 from gd_jax.types import Schedule
 from gd_jax.types import UserError
+from gd_jax.types import named
 
 _UNKNOWN_CENTRE = 0.01
 _KEY_BEFORE = re.compile(r'\+[A-Za-z_]\w*$', re.ASCII)
@@ -121,7 +122,7 @@ def build(
   except Exception as error:
     raise UserError(
       f'The optimizer {entry.text} cannot be made, its factory fails with'
-      f' {factories.named(error)}: check the values of its hyperparameters.'
+      f' {named(error)}: check the values of its hyperparameters.'
     ) from error
   plain = type(made) is tuple and len(made) == 2
   optimizer: Any = Optimizer(*made) if plain else made
@@ -172,7 +173,7 @@ def _trace(entry: Entry, params: Any, schedule: Schedule | None) -> None:
   except UserError:
     raise
   except Exception as error:
-    reason = f'one update fails with {factories.named(error)}'
+    reason = f'one update fails with {named(error)}'
   if reason:
     raise UserError(
       f'The optimizer {entry.text} cannot train here: expected init(params)'

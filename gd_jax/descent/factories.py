@@ -10,6 +10,7 @@ from typing import Any
 from gd_jax.descent import specs
 from gd_jax.descent import twins
 from gd_jax.types import UserError
+from gd_jax.types import named
 
 _DOTTED = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*', re.ASCII)
 
@@ -108,9 +109,3 @@ def fit(factory: Any, hyperparameters: dict[str, Any]) -> tuple[str, Any, str]:
   if needed:
     misfit = f'it needs {" and ".join(needed)} too.'
   return rate, default, misfit
-
-
-def named(error: BaseException) -> str:
-  """The type and the first line of an exception, in ASCII."""
-  first = (str(error).strip().splitlines() or [''])[0].rstrip('.')
-  return ascii(f'{type(error).__name__}: {first}'[:200])[1:-1]

@@ -87,31 +87,3 @@ def lanczos(multiply: Product, steps: int) -> Callable[[Any, Any, Batch], Ritz]:
     )
 
   return spectrum
-
-
-def displacements(
-  multiply: Product,
-  params: Any,
-  direction: Any,
-  examples: Batch,
-  *,
-  eta: Any,
-  steps: int,
-) -> jax.Array:
-  """Descent on the quadratic model: d <- d - eta H d, from d = direction.
-
-  Returns d . direction after 0 to `steps` steps, [steps + 1]; direction has
-  length 1. Along an eigenvector it is (1 - eta lambda)^k.
-  """
-
-  def along(d):
-    parts = jax.tree.map(lambda a, b: jnp.sum(a * b), d, direction)
-    return jnp.stack(jax.tree.leaves(parts)).sum()
-
-  def step(d, _):
-    change = multiply(params, d, examples)
-    d = jax.tree.map(lambda a, h: a - eta * h, d, change)
-    return d, along(d)
-
-  _, found = jax.lax.scan(step, direction, length=steps)
-  return jnp.concatenate([along(direction)[None], found])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from gd_jax.descent import batches
 from gd_jax.descent import train
@@ -131,7 +131,7 @@ def slope(
   x = x - np.average(x, weights=precision)
   spread = np.sum(precision * x**2)
   value = float(np.sum(precision * x * y) / spread)
-  reach = float(stats.norm.ppf(0.975) / np.sqrt(spread))
+  reach = float(special.ndtri(0.975) / np.sqrt(spread))
   return Estimate(value, value - reach, value + reach)
 
 
@@ -164,7 +164,7 @@ def noise_scale(
     return NoiseScale(Estimate(value, 0.0, np.inf), trace, signal)
   logs = np.log(traces / signals)
   se = np.sqrt((n - 1) / n * np.sum((logs - logs.mean()) ** 2))
-  reach = stats.t.ppf(0.975, n - 1) * se
+  reach = special.stdtrit(n - 1, 0.975) * se
   value = trace / signal
   return NoiseScale(
     Estimate(

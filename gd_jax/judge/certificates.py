@@ -3,7 +3,7 @@
     largest = max over updates k and coordinates i of
               |a_ki - b_ki| / max over k of |a_ki - start_i|, |b_ki - start_i|
 
-on the courses of `trajectories`: every coordinate is held to its own movement.
+on the gradients of `courses`: every coordinate is held to its own movement.
 """
 
 import inspect
@@ -14,10 +14,11 @@ import numpy as np
 from gd_jax.descent import entries
 from gd_jax.descent.entries import Entry
 from gd_jax.judge import conventions
-from gd_jax.judge import trajectories
+from gd_jax.judge import courses
+from gd_jax.judge import edits
 from gd_jax.judge.conventions import Course
 from gd_jax.judge.conventions import Rule
-from gd_jax.judge.trajectories import Side
+from gd_jax.judge.courses import Side
 
 TOLERANCE = 1e-13  # between two programs in JAX
 TORCH_TOLERANCE = 1e-12  # between JAX and PyTorch
@@ -70,7 +71,7 @@ def certify(a: Side, b: Side, *, tolerance: float = TOLERANCE) -> Certificate:
     identical=not update,
     largest=float(np.max(apart)),
     update=update,
-    updates=trajectories.UPDATES,
+    updates=courses.UPDATES,
     scheduled=len(runs) > 1,
     verdict=verdict,
   )
@@ -94,7 +95,7 @@ def _reason(a: Side, b: Side) -> str:
     if here.rule and conventions.distances([here.rule], _some(here)) <= _LOOSE
   ]
   for _, rule, there in known:
-    if words := conventions.explain(rule, _some(there), _LOOSE):
+    if words := edits.explain(rule, _some(there), _LOOSE):
       return f'{there.name} {" and ".join(words)}'
   if len(known) < 2:
     return ''
@@ -121,19 +122,19 @@ def certify_entries(a: Entry, b: Entry) -> Certificate:
   Where no hyperparameter was typed, also at those of TRIALS that both take, so
   that it is not the defaults alone that agree.
   """
-  given = trajectories.evidence()
-  typed = certify(*trajectories.sides_of([a, b], given))
+  given = courses.evidence()
+  typed = certify(*courses.sides_of([a, b], given))
   trial = _trial(a, b)
   if not (typed.identical and trial):
     return typed
-  return certify(*trajectories.sides_of(trial, given))
+  return certify(*courses.sides_of(trial, given))
 
 
 def certify_twins() -> list[Certificate]:
   """Each of ours against its Optax twin, far from the defaults."""
-  given = trajectories.evidence()
+  given = courses.evidence()
   return [
-    certify(*trajectories.sides_of([ours, entries.twin(ours)], given))
+    certify(*courses.sides_of([ours, entries.twin(ours)], given))
     for ours in map(entries.parse, TRIALS.values())
   ]
 
@@ -159,9 +160,8 @@ def _trial(a: Entry, b: Entry) -> list[Entry]:
 def sentence(certificate: Certificate) -> str:
   """The certificate in one line of ASCII."""
   c = certificate
-  rates = (
-    'a constant rate and one that drops' if c.scheduled else ('a constant rate')
-  )
+  rates = 'a constant rate'
+  rates += ' and one that drops' if c.scheduled else ''
   return (
     f'{c.a} = {c.b}: {c.verdict}; largest difference {c.largest:.1e} of the'
     f' movement in {c.updates} updates at {rates}'

@@ -13,7 +13,6 @@ member that does the same.
 """
 
 import inspect
-import itertools
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +50,10 @@ class Rule(NamedTuple):
 
 
 def rule_of(method: str, hyperparameters: dict[str, Any]) -> Rule | None:
-  """The member that our `method` is; None for hyperparameters not ours."""
+  """The member that our `method` is; None for one that no member is.
+
+  None too for hyperparameters that are not ours.
+  """
   keys = inspect.signature(twins.TWINS[method].ours).parameters
   given = {
     key: parameter.default
@@ -63,6 +65,8 @@ def rule_of(method: str, hyperparameters: dict[str, Any]) -> Rule | None:
   mu = given.get('mu', 0.0)
   if method in ('sgd', 'momentum', 'nesterov'):
     return Rule(mu=mu, look_ahead=method == 'nesterov')
+  if method not in ('adagrad', 'rmsprop', 'adam', 'adamw'):
+    return None
   rule = Rule(divides=True, eps=given['eps'])
   if method == 'adagrad':
     start = given['initial_accumulator_value']
@@ -114,108 +118,6 @@ def follow(
     yield w
 
 
-class Edit(NamedTuple):
-  """One disputed convention, as a change of a rule."""
-
-  group: str  # a rule can be edited once in each
-  words: str  # what the edited rule does
-  fields: dict[str, Any]
-
-
-def edits(rule: Rule) -> list[Edit]:
-  """Every single convention in which an optimizer may differ from `rule`."""
-  found = [
-    Edit('sign', 'adds where it should subtract', {'sign': -1.0}),
-    Edit('count', 'has its schedule count from 1', {'counted_from': 1}),
-    *_decays(rule),
-  ]
-  if rule.mu:
-    mean = {'v_gain': 1 - rule.mu}
-    inside = {'rate_inside': not rule.rate_inside}
-    where = 'outside' if rule.rate_inside else 'inside'
-    look = 'does not look ahead' if rule.look_ahead else 'looks ahead'
-    found += [
-      Edit('rate', f'has the rate {where} the momentum buffer', inside),
-      Edit('gain', 'averages where the other sums (1 - mu)', mean),
-      Edit('look', look, {'look_ahead': not rule.look_ahead}),
-    ]
-  if rule.divides:
-    found += [*_placements(rule), *_starts(rule)]
-  if rule.b1:
-    found += _corrections()
-    swapped = {
-      'b1': rule.b2,
-      'b2': rule.b1,
-      'm_gain': 1 - rule.b2,
-      's_gain': 1 - rule.b1,
-    }
-    found.append(Edit('betas', 'has b1 and b2 swapped', swapped))
-  return found
-
-
-def _decays(rule: Rule) -> list[Edit]:
-  amounts = [x for x in (0.0, 1e-4, 1e-2) if x != rule.decay]
-  found = [
-    Edit('decay', f'has a weight decay of {x:g}', {'decay': x}) for x in amounts
-  ]
-  if rule.decay:
-    coupled = 'couples its weight decay to the gradient'
-    bare = 'decays the weights without the rate'
-    found += [
-      Edit('decay', coupled, {'coupled': True}),
-      Edit('decay', bare, {'decay_by_rate': False}),
-    ]
-  return found
-
-
-def _placements(rule: Rule) -> list[Edit]:
-  own = rule.eps or rule.eps_root
-  found = []
-  for eps in dict.fromkeys((own, 1e-8, 1e-7, 1e-10, 1e-16)):
-    value = '' if eps == own else f' = {eps:g}'
-    found += [
-      Edit('eps', f'has eps{value} {where}', {'eps_hat': False} | fields)
-      for where, fields in (
-        ('inside the root', {'eps': 0.0, 'eps_root': eps}),
-        ('outside the root', {'eps': eps, 'eps_root': 0.0}),
-        (
-          'outside the root, before the correction',
-          {'eps': eps, 'eps_root': 0.0, 'eps_hat': True},
-        ),
-      )
-      if Rule(**(rule._asdict() | fields)) != rule
-      and (rule.s_corrected or 'eps_hat' not in fields)
-    ]
-  return found
-
-
-def _starts(rule: Rule) -> list[Edit]:
-  found = [
-    Edit('start', f'starts its squares at {start:g}', {'s_start': start})
-    for start in (0.0, 0.1, 1.0)
-    if start != rule.s_start
-  ]
-  found += [
-    Edit('betas', f'has a decay of {b2:g}', {'b2': b2, 's_gain': 1 - b2})
-    for b2 in (0.9, 0.99, 0.999)
-    if rule.b2 not in (1.0, b2)
-  ]
-  if rule.b2 != 1 and not rule.s_corrected:
-    words = 'corrects its averages for their start at 0'
-    found.append(Edit('correction', words, {'s_corrected': True}))
-  return found
-
-
-def _corrections() -> list[Edit]:
-  neither = {'m_corrected': False, 's_corrected': False}
-  return [
-    Edit('correction', 'has no bias correction', neither),
-    Edit('correction', 'does not correct m', {'m_corrected': False}),
-    Edit('correction', 'does not correct v', {'s_corrected': False}),
-    Edit('correction', 'has its bias correction count from 2', {'first': 2}),
-  ]
-
-
 class Course(NamedTuple):
   """Where an optimizer went under one schedule, and what drove it."""
 
@@ -236,36 +138,3 @@ def distances(rules: Sequence[Rule], courses: Sequence[Course]) -> np.ndarray:
         apart = np.max(np.abs(w - wanted) / movement, axis=1)
         worst = np.maximum(worst, np.nan_to_num(apart, nan=np.inf))
   return worst
-
-
-def explain(
-  rule: Rule, courses: Sequence[Course], tolerance: float
-) -> list[str]:
-  """What the optimizer that went the courses does, and `rule` does not.
-
-  Returns:
-    The fewest conventions, at most three, that together explain all of it to
-    the tolerance; [] where none tried does.
-  """
-  # Few rules survive the first updates, and only those go all the way.
-  first = [c._replace(positions=c.positions[:4]) for c in courses]
-  single = edits(rule)
-  for size in (1, 2, 3):
-    groups = [
-      group
-      for group in itertools.combinations(single, size)
-      if len({edit.group for edit in group}) == size
-    ]
-    near = distances([_changed(rule, group) for group in groups], first) < 1e-3
-    groups = list(itertools.compress(groups, near))
-    if groups:
-      apart = distances([_changed(rule, group) for group in groups], courses)
-      if np.min(apart) <= tolerance:
-        return [edit.words for edit in groups[int(np.argmin(apart))]]
-  return []
-
-
-def _changed(rule: Rule, group: Sequence[Edit]) -> Rule:
-  for edit in group:
-    rule = rule._replace(**edit.fields)
-  return rule

@@ -185,8 +185,3 @@ def wilson(count: int, n: int) -> tuple[float, float]:
   low = 0.0 if count == 0 else (middle - half) / (n + z**2)
   high = 1.0 if count == n else (middle + half) / (n + z**2)
   return low, high
-
-
-def sampling_error(accuracy: float, images: int) -> float:
-  """Standard error sqrt(a (1 - a) / images) that a finite test set leaves."""
-  return math.sqrt(accuracy * (1 - accuracy) / images)

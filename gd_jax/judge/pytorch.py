@@ -1,4 +1,4 @@
-"""The other library: torch.optim on the same gradients, and what its loader is.
+"""The other library: torch.optim on the same given gradients.
 
 PyTorch is imported where it is used; nothing else of the package needs it.
 """
@@ -11,23 +11,13 @@ import numpy as np
 from gd_jax.descent import twins
 from gd_jax.descent.entries import Entry
 from gd_jax.judge import certificates
-from gd_jax.judge import trajectories
+from gd_jax.judge import courses
 from gd_jax.judge.certificates import Certificate
-from gd_jax.judge.trajectories import Evidence
+from gd_jax.judge.courses import Evidence
 from gd_jax.types import UserError
 
-# Where ours and PyTorch's can agree, far from the defaults of both.
-AGREEING = (
-  'sgd',
-  'momentum+mu=0.7',
-  'nesterov+mu=0.7',
-  'adagrad+initial_accumulator_value=0.0+eps=0.0',
-  'rmsprop+decay=0.8+eps=1e-05+eps_in_sqrt=False',
-  'adam+b1=0.8+b2=0.95+eps=1e-05',
-  'adamw+b1=0.8+b2=0.95+eps=1e-05+weight_decay=0.03',
-)
-
-_CLASSES = {
+# Our method -> its class in torch.optim.
+CLASSES = {
   'sgd': 'SGD',
   'momentum': 'SGD',
   'nesterov': 'SGD',
@@ -47,7 +37,7 @@ def keywords(method: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
   """
   import torch  # pyright: ignore[reportMissingImports]
 
-  has = inspect.signature(getattr(torch.optim, _CLASSES[method])).parameters
+  has = inspect.signature(getattr(torch.optim, CLASSES[method])).parameters
   given = dict(hyperparameters)
   given.pop('eps_in_sqrt', None)  # PyTorch adds eps outside the root, always
   if method in ('momentum', 'nesterov'):
@@ -61,7 +51,7 @@ def keywords(method: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
   for key in found:
     if key not in has:
       raise UserError(
-        f'torch.optim.{_CLASSES[method]} has no {key}: leave {key} out of the'
+        f'torch.optim.{CLASSES[method]} has no {key}: leave {key} out of the'
         f' hyperparameters of {method}, or certify it against Optax.'
       )
   return found
@@ -80,10 +70,10 @@ def trajectory(
   import torch  # pyright: ignore[reportMissingImports]
 
   params = [torch.tensor(leaf, dtype=torch.float64) for leaf in given.start]
-  make = getattr(torch.optim, _CLASSES[method])
+  make = getattr(torch.optim, CLASSES[method])
   optimizer = make(params, lr=1.0, **keywords(method, hyperparameters))
   positions = []
-  for k in range(trajectories.UPDATES):
+  for k in range(courses.UPDATES):
     for group in optimizer.param_groups:
       group['lr'] = float(rates[k])
     for leaf, gradient in zip(params, given.gradients, strict=True):
@@ -98,14 +88,14 @@ def certify(entry: Entry) -> Certificate:
 
   Hyperparameters that are not typed keep each library's own default.
   """
-  if entry.implementation != 'ours':
+  if entry.implementation != 'ours' or entry.name not in CLASSES:
     raise UserError(
       f'The optimizer {entry.text} has no partner in torch.optim: expected one'
-      f' of ours, {", ".join(_CLASSES)}.'
+      f' of ours, {", ".join(CLASSES)}.'
     )
-  given = trajectories.evidence()
+  given = courses.evidence()
   return certificates.certify(
-    trajectories.side_of(entry, given),
+    courses.side_of(entry, given),
     side(entry.name, entry.hyperparameters, given),
     tolerance=certificates.TORCH_TOLERANCE,
   )
@@ -113,26 +103,13 @@ def certify(entry: Entry) -> Certificate:
 
 def side(
   method: str, hyperparameters: dict[str, Any], given: Evidence
-) -> trajectories.Side:
+) -> courses.Side:
   """Where torch.optim's optimizer of our `method` goes."""
   told = keywords(method, hyperparameters)
   spelled = ''.join(f'+{key}={value}' for key, value in told.items())
   positions = [
     trajectory(method, hyperparameters, given, rates)
-    for rates in trajectories.rates_of_courses()
+    for rates in courses.rates_of_courses()
   ]
-  name = f'torch:{_CLASSES[method]}{spelled}'
-  return trajectories.side(name, positions, given)
-
-
-def descent_of(loader: Any) -> str:
-  """'batch', 'mini-batch' or 'online': what a DataLoader makes of SGD.
-
-  torch.optim.SGD follows whatever gradient it is given; the number of examples
-  that the loader averages over decides.
-  """
-  examples = len(loader.dataset)
-  batch = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
-  if batch >= examples:
-    return 'batch'
-  return 'online' if batch == 1 else 'mini-batch'
+  name = f'torch:{CLASSES[method]}{spelled}'
+  return courses.side(name, positions, given)

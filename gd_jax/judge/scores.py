@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from gd_jax.judge import intervals
 from gd_jax.judge import records
-from gd_jax.judge.intervals import Interval
 from gd_jax.judge.records import Lane
 from gd_jax.judge.records import Row
 
@@ -97,15 +96,6 @@ def median(values: Sequence[Value], *, higher: bool) -> Value:
   n = len(ordered)
   middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
   return records.number(middle)
-
-
-def paired_interval(a: Mapping[int, Value], b: Mapping[int, Value]) -> Interval:
-  """Mean of a - b over common seeds; all None when a lane has no number."""
-  differences = paired_differences(a, b)
-  numbers = [d for d in differences.values() if d is not None]
-  return intervals.t_interval(
-    numbers if len(numbers) == len(differences) else []
-  )
 
 
 def paired_differences(

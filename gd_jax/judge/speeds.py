@@ -10,6 +10,7 @@ their ends with at least 95 %.
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from scipy import special
 # Speeds this close are the same: two runs of one program differ as much.
 BAND = 0.03
 COVERAGE = 0.975
-WORDS = ('FASTER', 'SLOWER', 'SAME', 'UNSURE')
+
+Word = Literal['FASTER', 'SLOWER', 'SAME', 'UNSURE']
 
 
 class Ratio(NamedTuple):
@@ -27,7 +29,7 @@ class Ratio(NamedTuple):
   ratio: float
   low: float | None
   high: float | None
-  word: str  # one of WORDS
+  word: Word
 
 
 def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
@@ -61,7 +63,7 @@ def against(
   if ours is None or theirs is None:
     return Ratio(ratio, None, None, 'UNSURE')
   low, high = theirs[0] / ours[1], theirs[1] / ours[0]
-  word = 'UNSURE'
+  word: Word = 'UNSURE'
   if low > (1 + BAND) * fastest:
     word = 'FASTER'
   elif high < slowest / (1 + BAND):

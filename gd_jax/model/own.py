@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from gd_jax.model import surfaces
 from gd_jax.model.surfaces import Surface
 from gd_jax.types import UserError
+from gd_jax.types import named
 
 _SPELLED = re.compile(r'([A-Za-z_]\w*(?:\.\w+)*):([A-Za-z_]\w*)', re.ASCII)
 _HALF = 4.0  # the domain of a function that does not say: from -4 to 4
@@ -41,7 +42,7 @@ def find(text: str) -> Surface:
     found = getattr(importlib.import_module(module), name)
   except (Exception, SystemExit) as error:
     raise UserError(
-      f'The surface {text} cannot be imported, {_named(error)}: expected a '
+      f'The surface {text} cannot be imported, {named(error)}: expected a '
       'module that Python finds from here, as PYTHONPATH says, and a function '
       'in it.'
     ) from error
@@ -100,11 +101,6 @@ def _check(text: str, cost_of: Callable[..., Any], variables: int) -> None:
     jax.eval_shape(jax.grad(cost_of), point, 0.0)
   except (Exception, SystemExit) as error:
     raise UserError(
-      f'The surface {text} cannot be differentiated, {_named(error)}: expected '
+      f'The surface {text} cannot be differentiated, {named(error)}: expected '
       'a function of numbers, written in jax.numpy, that returns one number.'
     ) from error
-
-
-def _named(error: BaseException) -> str:
-  first = (str(error).strip().splitlines() or [''])[0].rstrip('.')
-  return ascii(f'{type(error).__name__}: {first}'[:200])[1:-1]

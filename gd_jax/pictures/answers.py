@@ -1,4 +1,7 @@
-"""Pictures of a network's answers: confusion, worst images, first weights."""
+"""Pictures of images, and of what a network makes of them.
+
+Confusion, the worst-read images, first weights, nudges; the data projected.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gd_jax.pictures import plots
-from gd_jax.pictures import terrain
 
 _ACROSS = 8  # images side by side
 
@@ -27,7 +29,7 @@ def confusion(
     title: of the picture.
     words: what to see.
   """
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   k = len(matrix)
   with look:
     figure = pyplot.figure(figsize=(10.4, 5.0))
@@ -44,7 +46,7 @@ def confusion(
         panel.imshow(images[place], cmap='gray_r', interpolation='nearest')
         panel.set_title(captions[place], fontsize=8)
     figure.suptitle(title, fontsize=10)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -69,13 +71,13 @@ def draw_matrix(axes: Any, matrix: np.ndarray) -> None:
       va='center',
       fontsize=7.5,
       fontweight='bold' if right else None,
-      color=plots.PALETTE[2] if right else terrain.INK,
+      color=plots.PALETTE[2] if right else plots.INK,
     )
 
 
 def first_layer(tiles: np.ndarray, title: str, words: str) -> Any:
   """The weights of each neuron of the first layer as an image, [h, y, x]."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   across = min(_ACROSS, len(tiles))
   down = -(-len(tiles) // across)
   reach = float(np.quantile(np.abs(tiles), 0.995)) or 1.0
@@ -94,7 +96,7 @@ def first_layer(tiles: np.ndarray, title: str, words: str) -> Any:
       )
     figure.colorbar(shown, ax=grid, shrink=0.8, aspect=30, label='weight')
     figure.suptitle(title, fontsize=10)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -106,7 +108,7 @@ def nudges(
   words: str,
 ) -> Any:
   """Cost and accuracy as one weight is nudged, [t] each."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     figure, (top, bottom) = pyplot.subplots(
       2, 1, figsize=(6.6, 4.4), sharex=True
@@ -118,5 +120,53 @@ def nudges(
     )
     bottom.set(xlabel='nudge of one weight', ylabel='accuracy (%)')
     figure.suptitle(title, fontsize=10)
-    terrain.under(figure, words)
+    plots.under(figure, words)
+  return figure
+
+
+def cloud(
+  points: np.ndarray,
+  labels: np.ndarray,
+  names: tuple[str, str],
+  title: str,
+  words: str,
+) -> Any:
+  """Every example on two axes, [n, 2], coloured by its class."""
+  import matplotlib
+
+  pyplot, look = plots.looked()
+  with look:
+    figure, axes = pyplot.subplots(figsize=(7.2, 6.2))
+    classes = np.unique(labels)
+    tints = matplotlib.colormaps['tab10' if len(classes) <= 10 else 'tab20']
+    size = float(np.clip(30_000 / len(points), 0.5, 12))
+    order = np.random.default_rng(0).permutation(len(points))
+    axes.scatter(
+      *points[order].T,
+      c=[tints(int(k) % tints.N) for k in labels[order]],
+      s=size,
+      alpha=0.55,
+      linewidths=0,
+      rasterized=True,
+    )
+    for k in classes if len(classes) <= 20 else ():
+      middle = np.median(points[labels == k], axis=0)
+      axes.text(
+        *middle,
+        str(k),
+        ha='center',
+        va='center',
+        fontsize=12,
+        fontweight='bold',
+        color='white',
+        bbox={
+          'boxstyle': 'circle,pad=0.22',
+          'facecolor': tints(int(k) % tints.N),
+          'edgecolor': 'white',
+        },
+      )
+    axes.grid(visible=False)
+    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.set_title(title)
+    plots.under(figure, words)
   return figure

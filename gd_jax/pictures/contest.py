@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gd_jax.pictures import paper
+from gd_jax.pictures import plots
 from gd_jax.pictures import progressions
 from gd_jax.pictures import races
 from gd_jax.pictures import readings
@@ -46,7 +47,7 @@ def verdicts(study: Mapping[str, Any]) -> Any:
   short = [readings.label(name, 16 if roomy else 30) for name in names]
   numbers = [str(place) for place in range(1, count + 1)]
   down = [f'{n}  {p}' for n, p in zip(short, numbers, strict=True)]
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(
       1,
       1,
@@ -94,7 +95,7 @@ def strips(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
   entries = readings.entries(study)
   quantities = readings.quantities(study)
 
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(
       1, 2, width=7.2, height=0.7 + 0.42 * len(entries), sharey=True
     )
@@ -156,7 +157,7 @@ def best_of_k(study: Mapping[str, Any]) -> Any:
   entries = readings.entries(study)
   quantity = study['chosen_by']
 
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(1, 1, width=4.6, height=3)
     panel = axes[0, 0]
     values, longest = [], 1

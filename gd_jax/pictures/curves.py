@@ -8,9 +8,6 @@ import numpy as np
 
 from gd_jax.pictures import plots
 from gd_jax.pictures import terrain
-from gd_jax.pictures import traces
-from gd_jax.pictures.terrain import INK
-from gd_jax.pictures.terrain import LINES
 from gd_jax.pictures.terrain import Ground
 from gd_jax.pictures.terrain import Path
 
@@ -23,7 +20,7 @@ def curve(ground: Ground, paths: Sequence[Path], words: str) -> Any:
   A step goes along the tangent, which is the linear model, and the curve lies
   above or below where that ends: the dotted line is the model's error.
   """
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = plots.colours([path.entry for path in paths])
   with look:
     figure, axes = pyplot.subplots(figsize=(6.6, 4.4))
@@ -46,9 +43,9 @@ def curve(ground: Ground, paths: Sequence[Path], words: str) -> Any:
       steps = min(_TANGENTS, len(points) - 1)
       _draw_tangents(axes, points[:, 0], heights, slopes[:, 0], steps, tint)
     terrain.name_starts(axes, paths)
-    terrain.legend(figure)
+    plots.legend(figure)
     axes.set_title(ground.title)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -71,10 +68,12 @@ def draw_curve(axes: Any, ground: Ground) -> None:
   (x,), y = ground.axes, terrain.finite(ground.height)
   low, high = float(np.nanmin(y)), float(np.nanmax(y))
   room = 0.1 * (high - low) or 1.0
-  axes.plot(x, y, color=INK, linewidth=1.2)
+  axes.plot(x, y, color=plots.INK, linewidth=1.2)
   for where in ground.minima.values():
     at = np.interp(where[0], x, y)
-    axes.plot(where[0], at, '*', c=INK, mec='white', markersize=11, zorder=6)
+    axes.plot(
+      where[0], at, '*', c=plots.INK, mec='white', markersize=11, zorder=6
+    )
   axes.set(
     xlim=(x[0], x[-1]),
     ylim=(low - room, high + room),
@@ -90,7 +89,7 @@ def draw_steps(axes: Any, ground: Ground, path: Path, tint: str) -> None:
     points[:, 0],
     heights,
     color=tint,
-    linestyle=LINES[path.line % len(LINES)],
+    linestyle=plots.LINES[path.line % len(plots.LINES)],
     marker='o',
     markersize=3.6,
     linewidth=0.9,
@@ -112,7 +111,7 @@ def goldilocks(
   ground: Ground, paths: Sequence[Path], swept: Rates, words: str
 ) -> Any:
   """Too small, right, too large; and the limit 2/lambda_max, marked."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = plots.colours([path.entry for path in paths])
   with look:
     figure, grid = pyplot.subplots(1, 4, figsize=(12, 3.4))
@@ -129,7 +128,10 @@ def goldilocks(
     low = 1e-9 * swept.start
     reached = np.nan_to_num(swept.costs, nan=np.inf, posinf=np.inf)
     last.plot(
-      swept.rates, np.clip(reached, low, 100 * swept.start), color=INK, lw=1.4
+      swept.rates,
+      np.clip(reached, low, 100 * swept.start),
+      color=plots.INK,
+      lw=1.4,
     )
     last.axhline(swept.start, color='#999999', lw=0.8, ls=':')
     last.axvline(swept.limit, color=plots.PALETTE[1], lw=1.4)
@@ -150,7 +152,7 @@ def goldilocks(
       ylim=(low, 200 * swept.start),
       title=f'after {swept.steps} steps',
     )
-    traces.plain_ticks(last.xaxis)
-    traces.plain_ticks(last.yaxis)
-    terrain.under(figure, words)
+    plots.plain_ticks(last.xaxis)
+    plots.plain_ticks(last.yaxis)
+    plots.under(figure, words)
   return figure

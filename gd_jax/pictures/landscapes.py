@@ -9,7 +9,6 @@ import numpy as np
 
 from gd_jax.pictures import plots
 from gd_jax.pictures import terrain
-from gd_jax.pictures import traces
 
 _LEVELS = 18
 _ENDS = 7  # points; the marks of starts and ends
@@ -80,7 +79,7 @@ def plane(
   Left, every snapshot where it falls on the plane. Right, its true cost
   against what the contour under it says: on the diagonal the plane is right.
   """
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = plots.apart([(path.entry, path.label) for path in paths])
   with look:
     figure, (left, right) = pyplot.subplots(
@@ -103,9 +102,9 @@ def plane(
       ylim=(section.second[0], section.second[-1]),
     )
     _draw_diagonal(right, paths)
-    terrain.legend(figure)
+    plots.legend(figure)
     left.set_title(title, loc='left')
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -117,7 +116,7 @@ def _draw_path(axes: Any, path: Path, tint: str, place: int) -> None:
     *path.points.T,
     color=tint,
     linewidth=1.5,
-    linestyle=terrain.LINES[place // len(plots.PALETTE) % len(terrain.LINES)],
+    linestyle=plots.LINES[place // len(plots.PALETTE) % len(plots.LINES)],
     label=path.label,
     path_effects=halo,
     zorder=4,
@@ -133,7 +132,7 @@ def _draw_diagonal(axes: Any, paths: Sequence[Path]) -> None:
   costs = np.concatenate([c for p in paths for c in (p.true, p.shown)])
   costs = costs[np.isfinite(costs) & (costs > 0)]
   ends = 0.9 * costs.min(), 1.1 * costs.max()
-  axes.plot(ends, ends, color=terrain.INK, linewidth=0.8, linestyle='--')
+  axes.plot(ends, ends, color=plots.INK, linewidth=0.8, linestyle='--')
   axes.text(
     0.97,
     0.03,
@@ -141,7 +140,7 @@ def _draw_diagonal(axes: Any, paths: Sequence[Path]) -> None:
     transform=axes.transAxes,
     ha='right',
     fontsize=7.5,
-    color=terrain.INK,
+    color=plots.INK,
   )
   axes.set(
     xscale='log',
@@ -153,7 +152,7 @@ def _draw_diagonal(axes: Any, paths: Sequence[Path]) -> None:
     box_aspect=1,
   )
   for axis in (axes.xaxis, axes.yaxis):
-    traces.plain_ticks(axis)
+    plots.plain_ticks(axis)
     axis.set_tick_params(which='both', labelsize=7)
 
 
@@ -164,19 +163,19 @@ def surroundings(
   words: str,
 ) -> Any:
   """A plane through one point and lines through it, {name: (where, cost)}."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     figure, (left, right) = pyplot.subplots(
       1, 2, figsize=(9.4, 4.6), width_ratios=(1.3, 1)
     )
     draw_section(figure, left, section)
-    left.plot(0, 0, '*', color='white', mec=terrain.INK, ms=11, zorder=5)
+    left.plot(0, 0, '*', color='white', mec=plots.INK, ms=11, zorder=5)
     left.set(aspect='equal')
     draw_lines(right, lines)
     right.set(xlabel='distance in lengths of the weights', ylabel='cost C')
-    terrain.legend(figure)
+    plots.legend(figure)
     left.set_title(title, loc='left')
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -184,20 +183,20 @@ def between(
   lines: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str, words: str
 ) -> Any:
   """The cost on the lines from one end to others, {name: (t, cost)}."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     figure, axes = pyplot.subplots(figsize=(6.6, 3.9))
     draw_lines(axes, lines)
     for end in (0, 1):
-      axes.axvline(end, color=terrain.INK, linewidth=0.7, linestyle=':')
+      axes.axvline(end, color=plots.INK, linewidth=0.7, linestyle=':')
     axes.set(
       xlabel='the first end at 0, the other at 1',
       ylabel='cost C',
       ylim=(0, None),
     )
-    terrain.legend(figure)
+    plots.legend(figure)
     axes.set_title(title)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -208,51 +207,3 @@ def draw_lines(
   for place, (name, (where, cost)) in enumerate(lines.items()):
     tint = plots.PALETTE[place % len(plots.PALETTE)]
     axes.plot(where, cost, color=tint, label=name)
-
-
-def cloud(
-  points: np.ndarray,
-  labels: np.ndarray,
-  names: tuple[str, str],
-  title: str,
-  words: str,
-) -> Any:
-  """Every example on two axes, [n, 2], coloured by its class."""
-  import matplotlib
-
-  pyplot, look = terrain.looked()
-  with look:
-    figure, axes = pyplot.subplots(figsize=(7.2, 6.2))
-    classes = np.unique(labels)
-    tints = matplotlib.colormaps['tab10' if len(classes) <= 10 else 'tab20']
-    size = float(np.clip(30_000 / len(points), 0.5, 12))
-    order = np.random.default_rng(0).permutation(len(points))
-    axes.scatter(
-      *points[order].T,
-      c=[tints(int(k) % tints.N) for k in labels[order]],
-      s=size,
-      alpha=0.55,
-      linewidths=0,
-      rasterized=True,
-    )
-    for k in classes if len(classes) <= 20 else ():
-      middle = np.median(points[labels == k], axis=0)
-      axes.text(
-        *middle,
-        str(k),
-        ha='center',
-        va='center',
-        fontsize=12,
-        fontweight='bold',
-        color='white',
-        bbox={
-          'boxstyle': 'circle,pad=0.22',
-          'facecolor': tints(int(k) % tints.N),
-          'edgecolor': 'white',
-        },
-      )
-    axes.grid(visible=False)
-    axes.set(xlabel=names[0], ylabel=names[1])
-    axes.set_title(title)
-    terrain.under(figure, words)
-  return figure

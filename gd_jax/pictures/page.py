@@ -129,7 +129,7 @@ def score(cards: Sequence[Card]) -> str:
   marks = [card.mark for card in cards]
   return (
     f'{marks.count(HOLDS)} claims hold here, {marks.count(FAILS)} fail, '
-    f'{marks.count(NOT_HERE)} are not on this page yet.'
+    f'{marks.count(NOT_HERE)} proven elsewhere.'
   )
 
 

@@ -1,22 +1,12 @@
 """What a tournament's matplotlib pictures are built of, in the one look."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
-from gd_jax.pictures import plots
 from gd_jax.pictures import readings
 from gd_jax.pictures.readings import Entry
 
 LINES = ('-', '--', ':', '-.')
-
-
-def look() -> AbstractContextManager[None]:
-  """Inside, whatever is made takes up the one look."""
-  import matplotlib
-
-  settings: Any = plots.LOOK
-  return matplotlib.rc_context(settings)
 
 
 def panels(*shape: int, width: float, height: float, **more: Any) -> Any:

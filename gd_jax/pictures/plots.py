@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 # Okabe and Ito's palette, safe for colour-blind readers; yellow is too light
@@ -25,6 +26,8 @@ PALETTE = (
   '#8C6D31',
   '#F0E442',
 )
+INK = '#333333'
+LINES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 # The same optimizer has the same colour in every picture.
 COLOURS = {
   'sgd': '#0072B2',
@@ -79,6 +82,66 @@ def apart(named: Sequence[tuple[str, str]]) -> list[str]:
   return [known[name] for name in names]
 
 
+def look() -> AbstractContextManager[None]:
+  """Inside, whatever is made takes up the one look."""
+  import matplotlib
+
+  return matplotlib.rc_context(LOOK)
+
+
+def looked() -> tuple[Any, AbstractContextManager[None]]:
+  """(pyplot, the context of the one look), imported where one draws."""
+  from matplotlib import pyplot
+
+  return pyplot, look()
+
+
+def legend(figure: Any) -> None:
+  """One legend on top, where it hides nothing; equal labels stand once."""
+  once = {}
+  for axes in figure.axes:
+    handles, labels = axes.get_legend_handles_labels()
+    once |= dict(zip(labels, handles, strict=True))
+  if once:
+    figure.legend(
+      once.values(),
+      once.keys(),
+      loc='outside upper center',
+      ncols=3,
+      fontsize=8,
+    )
+
+
+def under(figure: Any, words: str) -> None:
+  """Words below a picture, wrapped to its width."""
+  width = int(16 * figure.get_size_inches()[0])
+  lines = [
+    piece
+    for line in words.splitlines()
+    for piece in textwrap.wrap(line, width, subsequent_indent='  ')
+  ]
+  figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize=8, color=INK)
+
+
+def plain_ticks(axis: Any) -> None:
+  """Numbers on a logarithmic axis as they are typed: 0.001, 1e-06."""
+  from matplotlib import ticker
+
+  def between(value, _):
+    low, high = axis.get_view_interval()
+    return f'{value:g}' if high < 20 * low and f'{value:e}'[0] in '25' else ''
+
+  axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
+  axis.set_minor_formatter(ticker.FuncFormatter(between))
+
+
+def whole_ticks(axis: Any) -> None:
+  """Only whole numbers on an axis of steps."""
+  from matplotlib import ticker
+
+  axis.set_major_locator(ticker.MaxNLocator(integer=True))
+
+
 def png(figure: Any) -> bytes:
   """The figure as the bytes of a PNG file; the figure is closed."""
   from matplotlib import pyplot
@@ -100,16 +163,14 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
   Returns:
     A matplotlib Figure of two panels.
   """
-  import matplotlib
-  from matplotlib import pyplot
-  from matplotlib import ticker
+  pyplot, look = looked()
 
   def column(name):
     return [float('nan') if row[name] is None else row[name] for row in rows]
 
   epochs = [row['epoch'] for row in rows]
   marker = 'o' if len(rows) < 40 else None
-  with matplotlib.rc_context(LOOK):
+  with look:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3.2))
     left.plot(
       epochs,
@@ -138,7 +199,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
     )
     right.set(xlabel='epochs', ylabel='test accuracy (%)')
     for axes in (left, right):
-      axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+      whole_ticks(axes.xaxis)
     lines = textwrap.wrap(title, 100, max_lines=3)
     figure.suptitle('\n'.join(lines), fontsize=10)
   return figure

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gd_jax.pictures import plots
-from gd_jax.pictures import terrain
-from gd_jax.pictures import traces
 
 
 class Poll(NamedTuple):
@@ -26,7 +24,7 @@ class Poll(NamedTuple):
 
 def polls(found: Sequence[Poll], n: int, title: str, words: str) -> Any:
   """Variance against m with its law, and the direction."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.2, 4.0))
     for tint, poll in zip(plots.PALETTE, found, strict=False):
@@ -53,8 +51,8 @@ def polls(found: Sequence[Poll], n: int, title: str, words: str) -> Any:
       xlabel='examples in the mini-batch, m',
       ylabel='mean of |g_m - g|^2',
     )
-    left.plot([], [], color=terrain.INK, lw=1, label='tr(S)/m (N - m)/(N - 1)')
-    left.plot([], [], color=terrain.INK, lw=0.8, ls=':', label='tr(S)/m')
+    left.plot([], [], color=plots.INK, lw=1, label='tr(S)/m (N - m)/(N - 1)')
+    left.plot([], [], color=plots.INK, lw=0.8, ls=':', label='tr(S)/m')
     right.set(
       xscale='log',
       ylim=(min(0.0, right.get_ylim()[0]), 1.03),
@@ -62,11 +60,11 @@ def polls(found: Sequence[Poll], n: int, title: str, words: str) -> Any:
       ylabel='cosine between g_m and g',
     )
     for axes in (left, right):
-      traces.plain_ticks(axes.xaxis)
-    traces.plain_ticks(left.yaxis)
-    terrain.legend(figure)
+      plots.plain_ticks(axes.xaxis)
+    plots.plain_ticks(left.yaxis)
+    plots.legend(figure)
     left.set_title(title, loc='left')
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -89,7 +87,7 @@ def weights(
     title: of the picture.
     words: what to see.
   """
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     panels = 3 + (pixels is not None)
     figure, grid = pyplot.subplots(1, panels, figsize=(2.9 * panels, 3.5))
@@ -110,7 +108,7 @@ def weights(
     )
     ranks.set_ylim(max(ranks.get_ylim()[0], 1e-6 * ranked[0]), None)
     for axis in (ranks.xaxis, ranks.yaxis):
-      traces.plain_ticks(axis)
+      plots.plain_ticks(axis)
     signals.hist(noise, 60, color=plots.PALETTE[2])
     signals.set(xlabel='|g| / sd over examples', ylabel='weights')
     signals.set_title('signal to noise')
@@ -118,7 +116,7 @@ def weights(
     examples.set(xlabel='|g_x|', ylabel='examples', yscale='log')
     examples.set_title('gradients of examples')
     figure.suptitle(title, fontsize=10)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -136,7 +134,7 @@ class Sharp(NamedTuple):
 
 def sharpness(found: Sequence[Sharp], title: str, words: str) -> Any:
   """lambda_max against updates with 2/eta, and the cost below."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = plots.apart([(one.entry, one.label) for one in found])
   with look:
     figure, (top, bottom) = pyplot.subplots(
@@ -145,7 +143,7 @@ def sharpness(found: Sequence[Sharp], title: str, words: str) -> Any:
     for place, one in enumerate(found):
       style = {
         'color': tints[place],
-        'linestyle': terrain.LINES[place // 8 % len(terrain.LINES)],
+        'linestyle': plots.LINES[place // 8 % len(plots.LINES)],
       }
       top.errorbar(
         one.steps,
@@ -159,7 +157,7 @@ def sharpness(found: Sequence[Sharp], title: str, words: str) -> Any:
       # Between its limits the line says where plain descent turns unstable.
       top.axhline(one.limit, color=style['color'], linewidth=0.9, ls=':')
       bottom.plot(one.steps, one.costs, marker='o', markersize=3, **style)
-    top.plot([], [], color=terrain.INK, linewidth=0.9, ls=':', label='2/eta')
+    top.plot([], [], color=plots.INK, linewidth=0.9, ls=':', label='2/eta')
     values = np.concatenate([one.values for one in found])
     limits = [one.limit for one in found]
     top.set(
@@ -172,9 +170,9 @@ def sharpness(found: Sequence[Sharp], title: str, words: str) -> Any:
     )
     bottom.set(xlabel='updates', ylabel='cost C', yscale='log')
     for axes in (top, bottom):
-      traces.plain_ticks(axes.yaxis)
-    traces.whole_ticks(bottom.xaxis)
-    terrain.legend(figure)
+      plots.plain_ticks(axes.yaxis)
+    plots.whole_ticks(bottom.xaxis)
+    plots.legend(figure)
     top.set_title(title, loc='left')
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure

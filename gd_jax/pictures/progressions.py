@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gd_jax.pictures import paper
+from gd_jax.pictures import plots
 from gd_jax.pictures import races
 from gd_jax.pictures import readings
 from gd_jax.pictures.readings import Entry
@@ -19,7 +20,7 @@ def curves(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
   entries = readings.entries(study)
   against = ['epoch', 'step'] if races.batch_groups(study) else ['epoch']
 
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(
       len(against), 2, width=7.2, height=0.4 + 2.5 * len(against)
     )
@@ -77,7 +78,7 @@ def sensitivity(study: Mapping[str, Any]) -> Any:
   if not readings.is_accuracy(study['chosen_by']):
     kinds.append(('sensitivity_accuracy', 'validation_accuracy'))
 
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(
       2, 2, width=7.2, height=3.8, sharex=True, height_ratios=(3, 1)
     )
@@ -182,7 +183,7 @@ def batches(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
   sizes = sorted({line.batch_size for line in every})
   costs = [point.middle for line in every for point in line.points]
 
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(
       len(groups),
       3,

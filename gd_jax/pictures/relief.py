@@ -10,7 +10,6 @@ from gd_jax.pictures import curves
 from gd_jax.pictures import plots
 from gd_jax.pictures import terrain
 from gd_jax.pictures.terrain import DEPTHS
-from gd_jax.pictures.terrain import INK
 from gd_jax.pictures.terrain import Ground
 from gd_jax.pictures.terrain import Path
 
@@ -33,7 +32,7 @@ def surface(ground: Ground, paths: Sequence[Path], words: str) -> Any:
   """The surface in 3-D with the paths on it."""
   from matplotlib import colors
 
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = plots.colours([path.entry for path in paths])
   depths = colors.LinearSegmentedColormap.from_list('relief', RELIEF)
   with look:
@@ -82,7 +81,7 @@ def surface(ground: Ground, paths: Sequence[Path], words: str) -> Any:
         *points.T,
         z + lift,
         color=tints[path.entry],
-        linestyle=terrain.LINES[path.line % len(terrain.LINES)],
+        linestyle=plots.LINES[path.line % len(plots.LINES)],
         linewidth=1.8,
         label=path.label,
         zorder=3,
@@ -94,9 +93,9 @@ def surface(ground: Ground, paths: Sequence[Path], words: str) -> Any:
     axes.view_init(elev=56, azim=-64)
     axes.set_box_aspect((1, 1, 0.6), zoom=1.12)
     axes.zaxis.labelpad = 8
-    terrain.legend(figure)
+    plots.legend(figure)
     axes.set_title(ground.title)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -121,7 +120,7 @@ def animation(
   from matplotlib.backends import backend_agg
   from PIL import Image
 
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     flat = len(ground.axes) == 1
     size = (6.6, 4.4) if flat else terrain.size_of(ground)
@@ -137,7 +136,7 @@ def animation(
       for p in paths
     ]
     balls = [axes.plot([], [], 'o', c=tints[p.entry], ms=8)[0] for p in paths]
-    terrain.legend(figure)
+    plots.legend(figure)
     last = max(len(points) for points, _, _ in kept) - 1
     pictures = []
     for step in moments(last, frames):
@@ -221,7 +220,7 @@ def interactive(ground: Ground, paths: Sequence[Path], words: str) -> str:
         'xref': 'paper',
         'yref': 'paper',
         'align': 'left',
-        'font': {'color': INK},
+        'font': {'color': plots.INK},
       }
     ],
     font={'family': 'DejaVu Sans, sans-serif'},

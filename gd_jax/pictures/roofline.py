@@ -24,7 +24,7 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> Any:
   from matplotlib import ticker
 
   machine = rows[0]
-  with paper.look():
+  with plots.look():
     figure, axes = paper.panels(1, 1, width=7.6, height=3.8)
     panel = axes[0, 0]
     ridges = [

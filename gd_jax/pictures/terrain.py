@@ -5,7 +5,6 @@ and says so, so that divergence cannot make a picture unreadable. Under each
 stands a line of words that says what happened.
 """
 
-import textwrap
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +14,8 @@ import numpy as np
 
 from gd_jax.pictures import plots
 
-INK = '#333333'
 # Low is dark and high is light, pale enough for lines of every colour.
 DEPTHS = ('#7d93ad', '#b5c3d3', '#dfe6ee', '#f8f9fb')
-LINES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _LEVELS = 22
 _ARROWS = 6  # on one path
 _DOTS = 15  # steps of a path that are marked
@@ -44,7 +41,7 @@ class Path(NamedTuple):
   entry: str  # the optimizer, which gives the colour
   label: str  # in the legend; equal labels stand there once
   name: str  # of its start
-  line: int  # which of LINES
+  line: int  # which of plots.LINES
   points: np.ndarray  # [steps + 1, d]
   heights: np.ndarray  # [steps + 1]
   slopes: np.ndarray  # [steps + 1, d], the gradient
@@ -56,15 +53,15 @@ def contours(ground: Ground, paths: Sequence[Path], words: str) -> Any:
   Both axes have one scale, so that an arrow stands at right angles to its
   contour as it should.
   """
-  pyplot, look = looked()
+  pyplot, look = plots.looked()
   with look:
     figure, axes = pyplot.subplots(figsize=size_of(ground))
     draw_contours(axes, ground)
     draw_paths(axes, ground, paths)
     name_starts(axes, paths)
-    legend(figure)
+    plots.legend(figure)
     axes.set_title(ground.title)
-    under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -90,7 +87,7 @@ def draw_contours(axes: Any, ground: Ground) -> None:
   for line in ground.floors:
     axes.plot(*line.T, color='#8c2d04', lw=0.9, ls=(0, (6, 3)), zorder=3)
   for where in ground.minima.values():
-    axes.plot(*where, '*', color=INK, markersize=9, zorder=6, mec='white')
+    axes.plot(*where, '*', color=plots.INK, markersize=9, zorder=6, mec='white')
   axes.grid(visible=False)
   axes.set(
     xlim=(ground.axes[0][0], ground.axes[0][-1]),
@@ -116,7 +113,7 @@ def draw_paths(
     axes.plot(
       *points.T,
       color=tint,
-      linestyle=LINES[path.line % len(LINES)],
+      linestyle=plots.LINES[path.line % len(plots.LINES)],
       linewidth=0.7 if many else 1.3,
       alpha=0.6 if many else 1,
       label=path.label,
@@ -149,7 +146,7 @@ def _draw_arrows(
         '',
         point - size * slope / length,
         point,
-        arrowprops={'arrowstyle': '-|>', 'color': INK, 'lw': 0.9},
+        arrowprops={'arrowstyle': '-|>', 'color': plots.INK, 'lw': 0.9},
         zorder=5,
       )
       drawn, last = drawn + 1, point
@@ -192,22 +189,6 @@ def finite(values: np.ndarray) -> np.ndarray:
   return np.where(np.isfinite(values), values, np.nan)
 
 
-def legend(figure: Any) -> None:
-  """One legend on top, where it hides nothing; equal labels stand once."""
-  once = {}
-  for axes in figure.axes:
-    handles, labels = axes.get_legend_handles_labels()
-    once |= dict(zip(labels, handles, strict=True))
-  if once:
-    figure.legend(
-      once.values(),
-      once.keys(),
-      loc='outside upper center',
-      ncols=3,
-      fontsize=8,
-    )
-
-
 def name_starts(axes: Any, paths: Sequence[Path]) -> None:
   """The names of the starts beside them, each once."""
   from matplotlib import patheffects
@@ -222,28 +203,8 @@ def name_starts(axes: Any, paths: Sequence[Path]) -> None:
       (7, 5),
       textcoords='offset points',
       fontsize=8,
-      color=INK,
+      color=plots.INK,
       annotation_clip=True,
       path_effects=[halo],
       zorder=7,
     )
-
-
-def under(figure: Any, words: str) -> None:
-  """Words below a picture, wrapped to its width."""
-  width = int(16 * figure.get_size_inches()[0])
-  lines = [
-    piece
-    for line in words.splitlines()
-    for piece in textwrap.wrap(line, width, subsequent_indent='  ')
-  ]
-  figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize=8, color=INK)
-
-
-def looked() -> tuple[Any, Any]:
-  """(pyplot, the context of the one look), imported where one draws."""
-  import matplotlib
-  from matplotlib import pyplot
-
-  look: Any = plots.LOOK
-  return pyplot, matplotlib.rc_context(look)

@@ -9,7 +9,6 @@ import numpy as np
 
 from gd_jax.pictures import plots
 from gd_jax.pictures import terrain
-from gd_jax.pictures.terrain import INK
 from gd_jax.pictures.terrain import Ground
 from gd_jax.pictures.terrain import Path
 
@@ -29,7 +28,7 @@ def costs(
       scale; None draws the cost itself.
     words: what happened.
   """
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = plots.colours([path.entry for path in paths])
   with look:
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6))
@@ -39,7 +38,7 @@ def costs(
       axes.plot(
         clipped(y, floor is not None, top),
         color=tints[path.entry],
-        linestyle=terrain.LINES[path.line % len(terrain.LINES)],
+        linestyle=plots.LINES[path.line % len(plots.LINES)],
         alpha=1.0 if len(paths) <= 12 else 0.35,
         linewidth=1.4 if len(paths) <= 12 else 0.7,
         label=path.label,
@@ -47,14 +46,14 @@ def costs(
     axes.set(xlabel='steps', ylabel='cost')
     if floor is not None:
       axes.set(yscale='log', ylabel=f'cost above the least ({floor:.4g})')
-      plain_ticks(axes.yaxis)
+      plots.plain_ticks(axes.yaxis)
     ceiling = 10 * abs(top)
     if axes.get_ylim()[1] > 2 * ceiling > 0:
       axes.set_ylim(None, ceiling)
-    whole_ticks(axes.xaxis)
-    terrain.legend(figure)
+    plots.whole_ticks(axes.xaxis)
+    plots.legend(figure)
     axes.set_title(title)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -86,7 +85,7 @@ def basins(ground: Ground, found: Basins, words: str) -> Any:
   from matplotlib import colors
   from matplotlib import patches
 
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   tints = [PLATEAU_GREY, *plots.PALETTE[: len(found.names)]]
   with look:
     figure, axes = pyplot.subplots(figsize=terrain.size_of(ground))
@@ -110,7 +109,7 @@ def basins(ground: Ground, found: Basins, words: str) -> Any:
       linestyles='solid',
     )
     for where in ground.minima.values():
-      axes.plot(*where, '*', color='white', markersize=11, mec=INK)
+      axes.plot(*where, '*', color='white', markersize=11, mec=plots.INK)
     axes.grid(visible=False)
     axes.set(xlabel=ground.variables[0], ylabel=ground.variables[1])
     handles = [
@@ -130,7 +129,7 @@ def basins(ground: Ground, found: Basins, words: str) -> Any:
       fontsize=8,
     )
     axes.set_title(ground.title)
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -144,7 +143,7 @@ def ranking(
     label: the digit that was shown.
     words: what to see.
   """
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     figure, grid = pyplot.subplots(
       len(rows), 1, figsize=(6.4, 0.72 * len(rows) + 0.9), sharex=True
@@ -164,7 +163,7 @@ def ranking(
         fontsize=9,
       )
     grid[-1].set_xlabel(f'output neuron; the image shows a {label}')
-    terrain.under(figure, words)
+    plots.under(figure, words)
   return figure
 
 
@@ -176,7 +175,7 @@ def lines(
   words: str,
 ) -> Any:
   """Positive numbers against step: {name: [steps], or [many, steps]}."""
-  pyplot, look = terrain.looked()
+  pyplot, look = plots.looked()
   with look:
     figure, axes = pyplot.subplots(figsize=(6.6, 3.8))
     for tint, (name, y) in zip(plots.PALETTE, named.items(), strict=False):
@@ -186,27 +185,8 @@ def lines(
       axes.plot(steps, many.T, color=tint, lw=width, alpha=alpha)
       axes.plot([], [], color=tint, label=name)
     axes.set(xlabel='steps', ylabel=label, yscale='log', title=title)
-    plain_ticks(axes.yaxis)
-    whole_ticks(axes.xaxis)
-    terrain.legend(figure)
-    terrain.under(figure, words)
+    plots.plain_ticks(axes.yaxis)
+    plots.whole_ticks(axes.xaxis)
+    plots.legend(figure)
+    plots.under(figure, words)
   return figure
-
-
-def plain_ticks(axis: Any) -> None:
-  """Numbers on a logarithmic axis as they are typed: 0.001, 1e-06."""
-  from matplotlib import ticker
-
-  def between(value, _):
-    low, high = axis.get_view_interval()
-    return f'{value:g}' if high < 20 * low and f'{value:e}'[0] in '25' else ''
-
-  axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
-  axis.set_minor_formatter(ticker.FuncFormatter(between))
-
-
-def whole_ticks(axis: Any) -> None:
-  """Only whole numbers on an axis of steps."""
-  from matplotlib import ticker
-
-  axis.set_major_locator(ticker.MaxNLocator(integer=True))

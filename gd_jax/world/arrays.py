@@ -6,8 +6,10 @@ that it says about itself.
 """
 
 import io
+import json
 import math
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -47,19 +49,43 @@ def unpacked(data: bytes, template: Any) -> Any:
   Raises:
     ValueError: the data are not what `packed` makes of such a tree.
   """
-  named = _named(template)
+  leaves = _leaves(data, _named(template))
+  return jax.tree.unflatten(jax.tree.structure(template), leaves.values())
+
+
+def by_path(data: bytes, outlined: Mapping[str, str]) -> dict[str, np.ndarray]:
+  """The leaves of an .npz that has this outline, by their paths.
+
+  Raises:
+    ValueError: it has another, or `outlined` is no outline.
+  """
+  try:
+    return _leaves(data, {path: _leaf(text) for path, text in outlined.items()})
+  except TypeError as error:
+    raise ValueError(f'its leaves are no arrays ({error})') from error
+
+
+def _leaf(text: str) -> jax.ShapeDtypeStruct:
+  """Shape and dtype of a line of an outline."""
+  name, _, shape = text.partition(' ')
+  return jax.ShapeDtypeStruct(json.loads(shape), np.dtype(name))
+
+
+def _leaves(data: bytes, named: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """The leaves of an .npz by path, each as its template is."""
   names = [f'{path}.npy' for path in named]
   entries = _entries(data, names)
-  leaves = []
-  for name, leaf in zip(names, named.values(), strict=True):
+  leaves = {}
+  for path, leaf in named.items():
+    name = f'{path}.npy'
     entry, header = entries[name], _header(leaf)
     stored = _stored(leaf.dtype)
     size = len(header) + math.prod(leaf.shape) * stored.itemsize
     if len(entry) != size or not entry.startswith(header):
       raise ValueError(f'{name} is not of the shape and dtype of its leaf')
     array = np.ndarray(leaf.shape, stored, entry, len(header)).copy()
-    leaves.append(array.view(leaf.dtype))
-  return jax.tree.unflatten(jax.tree.structure(template), leaves)
+    leaves[path] = array.view(leaf.dtype)
+  return leaves
 
 
 def _entries(data: bytes, names: list[str]) -> dict[str, bytes]:

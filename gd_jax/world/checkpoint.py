@@ -8,6 +8,7 @@ configuration. The newest sound one is found by listing and verifying.
 """
 
 import re
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,17 +100,47 @@ def newest(
     UserError: a checkpoint is of another format, configuration, tree, shape or
       dtype (with the lines that differ); or there are some and none is sound.
   """
-  folder = Path(run_path) / 'checkpoint'
   wanted = _identity(template, config)
+
+  def read(folder, manifest):
+    _refuse_other(folder, manifest, wanted, may_differ)
+    return arrays.unpacked(_data(folder, manifest), template)
+
+  return _newest(Path(run_path) / 'checkpoint', read)
+
+
+def newest_leaves(run_path: str | Path) -> Checkpoint | None:
+  """The same of a run that nothing is known of, and that may go on meanwhile.
+
+  Its state is {path: np.ndarray}, such as 'state.state.params[0].w'.
+
+  Raises:
+    UserError: there are checkpoints, and none is sound.
+  """
+  folder = Path(run_path) / 'checkpoint'
+
+  def read(folder, manifest):
+    return arrays.by_path(_data(folder, manifest), manifest['leaves'])
+
+  while True:
+    listed = _steps(folder, 'json')
+    try:
+      return _newest(folder, read)
+    except UserError:
+      # Those that were listed may be gone: the run saved newer ones.
+      if listed == _steps(folder, 'json'):
+        raise
+
+
+def _newest(
+  folder: Path, read: Callable[[Path, dict[str, Any]], Any]
+) -> Checkpoint | None:
+  """The newest sound one; `read(folder, manifest)` gives its state."""
   skipped = []
   for step in _steps(folder, 'json'):
     try:
       manifest = _manifest(folder, step)
-      _refuse_other(folder, manifest, wanted, may_differ)
-      _check_rows(folder.parent / 'rows.jsonl', manifest)
-      state = arrays.unpacked(
-        seals.arrays(folder / f'{step}.npz', manifest), template
-      )
+      state = read(folder, manifest)
     except (OSError, ValueError, RecursionError) as error:
       why = files.shown(error)
       skipped.append(f'{files.shown(folder)}/{step} is damaged: {why}')
@@ -199,6 +230,12 @@ def _refuse_other(
       'with the same settings on the same machine, or choose another --name:\n'
       + ';\n'.join(lines)
     )
+
+
+def _data(folder: Path, manifest: dict[str, Any]) -> bytes:
+  """The arrays' bytes, once they and the rows are those of the manifest."""
+  _check_rows(folder.parent / 'rows.jsonl', manifest)
+  return seals.arrays(folder / f'{manifest["step"]}.npz', manifest)
 
 
 def _check_rows(file: Path, manifest: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from gd_jax.descent import optimizers
 from gd_jax.descent import schedules
 from gd_jax.descent import twins
 from gd_jax.judge import certificates
-from gd_jax.judge import trajectories
+from gd_jax.judge import courses
 
 METHODS = tuple(twins.TWINS)
 HALVES = schedules.step(every=2, factor=0.5)
@@ -52,10 +52,10 @@ def assert_same(a, b, rtol=1e-13):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_T25_each_is_its_optax_twin_step_by_step(method):
-  given = trajectories.evidence()
+  given = courses.evidence()
   ours = entries.parse(certificates.TRIALS[method])
-  mine = trajectories.side_of(ours, given)
-  theirs = trajectories.side_of(entries.twin(ours), given)
+  mine = courses.side_of(ours, given)
+  theirs = courses.side_of(entries.twin(ours), given)
   certificate = certificates.certify(mine, theirs)
   assert certificate.scheduled
   assert certificate.largest <= 1e-13, certificate.verdict

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gd_jax.descent import added_noise
 from gd_jax.descent import backtracking
 from gd_jax.descent import batches
-from gd_jax.descent import noise
 from gd_jax.descent import optimizers
 from gd_jax.descent import outcomes
 from gd_jax.descent import schedules
@@ -47,7 +47,7 @@ def follow(
 
   def optimizer_of(rate, key):
     made = factory(rate)
-    return noise.noisy(made, sd=noise_sd, key=key) if noise_sd else made
+    return added_noise.noisy(made, sd=noise_sd, key=key) if noise_sd else made
 
   examples = jax.tree.map(lambda x: x.astype(dtype), surface.examples)
   program = functools.partial(
@@ -217,7 +217,7 @@ def test_T37_noise_escapes_the_shallow_minimum():
 
 def test_T37_noise_has_the_sd_it_is_given_and_ceases():
   params = {'w': jnp.zeros((200, 50)), 'b': jnp.zeros(50)}
-  optimizer = noise.noisy(
+  optimizer = added_noise.noisy(
     optimizers.sgd(1.0),
     sd=lambda t: jnp.where(t < 2, 0.5, 0.0),
     key=jax.random.key(3),

@@ -163,7 +163,7 @@ def test_the_page_of_some_rows(tmp_path):
   code, _, err = call(tmp_path, 'textbook', '--rows=T01,T14,T31')
   assert (code, err) == (0, '')
   text = (tmp_path / 'run' / 'index.html').read_text()
-  assert '2 claims hold here, 0 fail, 1 are not on this page yet.' in text
+  assert '2 claims hold here, 0 fail, 1 proven elsewhere.' in text
   assert text.count('src="data:image/png;base64,') == 2
   assert '-0.216, 0.22176, 0.50193' in text
   assert '--surface=parabola --start=-0.9 --learning_rates=0.03' in text
@@ -182,13 +182,13 @@ def test_every_row_of_the_textbook_stands_on_the_page_once():
 
 def test_a_failed_claim_fails_the_page(tmp_path, monkeypatch):
   from experiments import textbook
-  from experiments.claims.proofs import Proof
+  from experiments.claims import rows
 
   told = []
   monkeypatch.setattr(
     textbook.session, 'record', lambda _, rows: told.extend(rows)
   )
-  row = chapters.Row('T01', 'c', 'e', 'x', 'y', lambda: Proof('no', False))
+  row = rows.Row('T01', 'c', 'e', 'x', 'y', lambda: rows.Proof('no', False))
 
   class Kept:
     class context:  # noqa: N801
@@ -270,11 +270,12 @@ def test_minima_of_one_s_own_surface_are_found():
 
 
 def test_a_basin_map_of_512_x_512_is_one_program():
-  scene = scenes.basins(
+  where = (
     a_plan('two_minima', steps=200),
     plans.methods('sgd', surfaces.SURFACES['two_minima'], None)[0],
     0.1,
   )
+  scene = scenes.basins(*where, scenes.basins_of(*where))
   shares = [float(s) for s in re.findall(r'([0-9.]+) %', scene.words)]
   # T04: about 45 % deep, 32 % shallow, 23 % neither yet.
   np.testing.assert_allclose(shares, [45.6, 32.3, 22.2], atol=0.3)

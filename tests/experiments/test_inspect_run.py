@@ -220,6 +220,21 @@ def test_the_words_say_what_happened(values, costs, words):
     assert word in said
 
 
+@pytest.mark.parametrize(
+  ('entry', 'name'),
+  [
+    ('sgd', 'sgd'),
+    ('sgd m=10', 'sgd'),
+    ('adam+b1=0.8@0.01 m=10 normal', 'adam'),
+    ('rmsprop scaled', 'rmsprop'),
+    ("tests.plugin:labelled+label='a, b m=3'", 'tests.plugin:labelled'),
+    ("tests.plugin:labelled+label='a b' m=3", 'tests.plugin:labelled'),
+  ],
+)
+def test_the_method_of_a_contestant_whatever_its_text_holds(entry, name):
+  assert sharpness.method_of(entry) == name
+
+
 @pytest.mark.claims
 def test_all_of_mnist_fits_in_two_gigabytes(
   tmp_path, mnist_dir, record_property

@@ -238,7 +238,7 @@ def attempt(monkeypatch, tmp_path, capsys):
         module.main,
         doc='',
         own=module.FLAGS,
-        **({'positionals': True} if takes_positionals(module) else {}),
+        positionals=scripts.takes_positionals(script),
       )
     except SystemExit as left:
       code = left.code
@@ -257,15 +257,6 @@ def attempt(monkeypatch, tmp_path, capsys):
     return code, said, config
 
   return run
-
-
-def takes_positionals(module):
-  return (
-    'positionals=True'
-    in scripts.ROOT.joinpath(
-      'experiments', f'{module.__name__.rpartition(".")[2]}.py'
-    ).read_text()
-  )
 
 
 def honoured_or_refused(attempt, script, line, asked):

@@ -95,12 +95,28 @@ def trained():
   return multiply, descend(start, examples), examples
 
 
+def displacements(multiply, params, direction, examples, *, eta, steps):
+  """Descent on the quadratic model, d <- d - eta H d, [steps + 1]."""
+
+  def along(d):
+    parts = jax.tree.map(lambda a, b: jnp.sum(a * b), d, direction)
+    return jnp.stack(jax.tree.leaves(parts)).sum()
+
+  def step(d, _):
+    change = multiply(params, d, examples)
+    d = jax.tree.map(lambda a, h: a - eta * h, d, change)
+    return d, along(d)
+
+  _, found = jax.lax.scan(step, direction, length=steps)
+  return jnp.concatenate([along(direction)[None], found])
+
+
 def test_T02_on_a_network_two_over_lambda_max_is_the_limit(trained):
   multiply, params, examples = trained
   ritz = jax.jit(curvature.lanczos(multiply, 60))(params, params, examples)
   top = jax.tree.map(lambda leaf: leaf[0], ritz.vectors)
   limit = 2 / ritz.values[0]
-  walk = jax.jit(functools.partial(curvature.displacements, multiply, steps=20))
+  walk = jax.jit(functools.partial(displacements, multiply, steps=20))
   below = np.asarray(walk(params, top, examples, eta=0.95 * limit))
   above = np.asarray(walk(params, top, examples, eta=1.05 * limit))
   k = np.arange(21)

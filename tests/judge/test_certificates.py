@@ -12,9 +12,10 @@ import pytest
 
 from gd_jax.descent import entries
 from gd_jax.descent import optimizers
+from gd_jax.descent import twins
 from gd_jax.judge import certificates
 from gd_jax.judge import conventions
-from gd_jax.judge import trajectories
+from gd_jax.judge import courses
 from gd_jax.types import Optimizer
 
 B1, B2, EPS, MU, DECAY = 0.8, 0.95, 1e-5, 0.7, 0.03
@@ -181,19 +182,19 @@ MUTANTS = {
 
 @functools.cache
 def given():
-  return trajectories.evidence()
+  return courses.evidence()
 
 
 @functools.cache
 def reference(method):
-  return trajectories.side_of(entries.parse(REFERENCES[method]), given())
+  return courses.side_of(entries.parse(REFERENCES[method]), given())
 
 
 def stranger(name, factory):
   """A side of which nothing is known but where it went."""
-  rates = (trajectories.RATE, trajectories.DROPPING)
-  runs = trajectories.positions([(factory, rate) for rate in rates], given())
-  return trajectories.side(name, runs, given())
+  rates = (courses.RATE, courses.DROPPING)
+  runs = courses.positions([(factory, rate) for rate in rates], given())
+  return courses.side(name, runs, given())
 
 
 @pytest.mark.parametrize('mutant', MUTANTS)
@@ -226,7 +227,7 @@ def test_the_evidence_spans_seven_orders_and_changes_every_update():
   assert np.log10(sizes.max() / sizes.min()) > 6
   assert np.all(np.diff(gradients, axis=0) != 0)
   assert gradients.dtype == np.float64
-  assert len(gradients) == trajectories.UPDATES == 200
+  assert len(gradients) == courses.UPDATES == 200
 
 
 def test_a_certificate_is_in_float64_where_the_flag_is_off():
@@ -267,14 +268,14 @@ def test_any_two_entries_can_be_certified(pair, verdict):
 
 
 def test_a_side_that_leaves_the_finite_numbers_is_another():
-  courses = [
+  broken = [
     course._replace(
       positions=np.where(np.arange(200)[:, None] < 150, p, np.nan)
     )
     for course in reference('adam').courses
     for p in [course.positions]
   ]
-  lost = trajectories.Side('lost', tuple(courses), None)
+  lost = courses.Side('lost', tuple(broken), None)
   for pair in ((lost, reference('adam')), (reference('adam'), lost)):
     certificate = certificates.certify(*pair)
     assert not certificate.identical
@@ -290,7 +291,7 @@ def test_the_smallest_coordinate_is_held_to_its_own_movement():
   moved = np.max(np.abs(nearly[1].positions - nearly[1].start), axis=0)
   least = np.argmin(moved)
   nearly[1].positions[42, least] += 3e-13 * moved[least]
-  other = trajectories.Side('nearly', tuple(nearly), None)
+  other = courses.Side('nearly', tuple(nearly), None)
   certificate = certificates.certify(other, reference('sgd'))
   assert (certificate.identical, certificate.update) == (False, 43)
   assert certificate.verdict.endswith('equal while the rate is constant')
@@ -299,10 +300,22 @@ def test_the_smallest_coordinate_is_held_to_its_own_movement():
   ).identical
 
 
+def test_a_method_that_is_no_member_of_the_family_claims_no_rule(monkeypatch):
+  def damped(learning_rate, *, by=0.5):
+    return optimizers.sgd(by * learning_rate)
+
+  made = twins.Twin(damped, 'sgd', {}, {}, 1.0)
+  monkeypatch.setitem(twins.TWINS, 'damped', made)
+  entry = entries.parse('damped')
+  assert courses.claim(entry) is None
+  found = certificates.certify_entries(entry, entries.parse('sgd'))
+  assert found.verdict == 'differs from update 1 on, by no convention tried'
+
+
 def test_a_coordinate_that_neither_moves_is_no_difference():
   start = np.array([1.0, 2.0])
   still = conventions.Course(
     start, np.zeros((200, 2)), np.ones(201), np.tile(start, (200, 1))
   )
-  side = trajectories.Side('still', (still,), None)
+  side = courses.Side('still', (still,), None)
   assert certificates.certify(side, side).identical

@@ -238,8 +238,3 @@ def test_none_of_twenty_is_up_to_sixteen_percent():
   low, high = intervals.wilson(0, 20)
   assert (low, f'{high:.0%}') == (0.0, '16%')
   assert intervals.wilson(0, 0) == (0.0, 1.0)
-
-
-def test_a_test_set_is_a_sample():
-  assert f'{100 * intervals.sampling_error(0.96, 10_000):.1f}' == '0.2'
-  assert f'{100 * intervals.sampling_error(0.96, 300):.0f}' == '1'

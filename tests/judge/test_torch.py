@@ -12,8 +12,8 @@ from gd_jax.descent import entries
 from gd_jax.descent import optimizers
 from gd_jax.descent import train
 from gd_jax.judge import certificates
+from gd_jax.judge import courses
 from gd_jax.judge import pytorch
-from gd_jax.judge import trajectories
 from gd_jax.model import mlp
 from gd_jax.types import Batch
 from gd_jax.types import UserError
@@ -23,8 +23,19 @@ torch: Any = pytest.importorskip(
   'torch', reason='PyTorch is not installed; `make torch` does that'
 )
 
+# Where ours and PyTorch's can agree, far from the defaults of both.
+AGREEING = (
+  'sgd',
+  'momentum+mu=0.7',
+  'nesterov+mu=0.7',
+  'adagrad+initial_accumulator_value=0.0+eps=0.0',
+  'rmsprop+decay=0.8+eps=1e-05+eps_in_sqrt=False',
+  'adam+b1=0.8+b2=0.95+eps=1e-05',
+  'adamw+b1=0.8+b2=0.95+eps=1e-05+weight_decay=0.03',
+)
 
-@pytest.mark.parametrize('text', pytorch.AGREEING)
+
+@pytest.mark.parametrize('text', AGREEING)
 def test_T25_ours_is_torch_optim_s_where_the_two_can_agree(text):
   certificate = pytorch.certify(entries.parse(text))
   assert certificate.scheduled
@@ -50,10 +61,10 @@ def test_T25_elsewhere_the_certificate_names_the_convention(text, reason):
 
 
 def test_T25_rmsprop_s_momentum_holds_the_rate_in_optax_alone():
-  given = trajectories.evidence()
+  given = courses.evidence()
   entry = entries.parse('optax:rmsprop+momentum=0.8+eps_in_sqrt=False')
   certificate = certificates.certify(
-    trajectories.side_of(entry, given),
+    courses.side_of(entry, given),
     pytorch.side('rmsprop', {'momentum': 0.8, 'decay': 0.9}, given),
     tolerance=certificates.TORCH_TOLERANCE,
   )
@@ -101,6 +112,19 @@ def cost_of(params, example):
   return 0.5 * jnp.sum(jnp.square(y - mlp.predict(params, x)))
 
 
+def descent_of(loader: Any) -> str:
+  """'batch', 'mini-batch' or 'online': what a DataLoader makes of SGD.
+
+  torch.optim.SGD follows whatever gradient it is given; the number of examples
+  that the loader averages over decides.
+  """
+  examples = len(loader.dataset)
+  batch = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
+  if batch >= examples:
+    return 'batch'
+  return 'online' if batch == 1 else 'mini-batch'
+
+
 @pytest.mark.parametrize(
   ('batch_size', 'kind', 'updates'),
   [(32, 'mini-batch', 4), (1, 'online', 100), (100, 'batch', 1)],
@@ -117,7 +141,7 @@ def test_T26_the_loader_decides_which_descent_torch_s_sgd_is(
     shuffle=True,
     generator=torch.Generator().manual_seed(7),
   )
-  assert pytorch.descent_of(loader) == kind
+  assert descent_of(loader) == kind
 
   params = network()
   model = torch_network(params)
@@ -151,6 +175,6 @@ def test_T26_a_sampler_of_batches_decides_as_well():
   load = torch.utils.data.DataLoader
   plain = torch.utils.data.SequentialSampler(dataset)
   fives = torch.utils.data.BatchSampler(plain, 5, drop_last=False)
-  assert pytorch.descent_of(load(dataset, batch_sampler=fives)) == 'mini-batch'
-  assert pytorch.descent_of(load(dataset, batch_size=None)) == 'online'
-  assert pytorch.descent_of(load(dataset, batch_size=64)) == 'batch'
+  assert descent_of(load(dataset, batch_sampler=fives)) == 'mini-batch'
+  assert descent_of(load(dataset, batch_size=None)) == 'online'
+  assert descent_of(load(dataset, batch_size=64)) == 'batch'

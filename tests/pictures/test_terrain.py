@@ -282,7 +282,7 @@ def test_the_page_escapes_embeds_and_asks_for_nothing():
     assert source.startswith(('data:', '#'))
   assert "default-src 'none'" in text
   assert 'prefers-color-scheme: dark' in text
-  assert '1 claims hold here, 1 fail, 1 are not on this page yet.' in text
+  assert '1 claims hold here, 1 fail, 1 proven elsewhere.' in text
   assert text.count('<details>') == 1
   assert '<p>because</p><p>so</p>' in text
   assert '<dt>found</dt>' in text.split('id="T02"')[1].split('</article>')[0]

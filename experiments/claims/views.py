@@ -1,117 +1,26 @@
-"""Proofs of the textbook's rows about the inside of a run.
+"""Inside a run: noise, curvature and the shape of the valley.
 
 On digits, and on MNIST where TFDS has prepared it.
 """
 
-import functools
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import flatten_util
 
-from experiments import problem as problems
-from experiments.claims import proofs
-from experiments.claims.proofs import Proof
+from experiments.claims import benches
+from experiments.claims import rows
+from experiments.claims.rows import Proof
 from experiments.inside import planes
 from experiments.inside import sharpness
 from experiments.inside import sights
-from experiments.inside import tracks
 from experiments.inside import workbench
 from experiments.walking.scenes import Scene
-from gd_jax.descent import batches
-from gd_jax.descent import entries
 from gd_jax.descent import optimizers
-from gd_jax.descent import train
 from gd_jax.insight import curvature
 from gd_jax.insight import landscape
 from gd_jax.insight import totals
 from gd_jax.model import mlp
 from gd_jax.pictures.insights import Sight
-from gd_jax.world import data
-from gd_jax.world import mesh
-
-HAS_MNIST = data.is_ready('mnist')
-SIX = {
-  'sgd': 1.0,
-  'momentum': 0.1,
-  'nesterov': 0.1,
-  'adagrad': 0.3,
-  'rmsprop': 0.01,
-  'adam': 0.01,
-}
-
-
-def descent(
-  problem: problems.Problem,
-  name: str,
-  rate: float,
-  *,
-  label: str,
-  seed: int,
-  epochs: int,
-  dtype: str,
-) -> tracks.Track:
-  """One descent in mini-batches of 10, a snapshot an epoch."""
-  optimizer = entries.build(entries.parse(name), jnp.asarray(rate, dtype), None)
-  run = jax.jit(
-    functools.partial(
-      train.run_batches, train.make_step(problem.cost_of, optimizer)
-    )
-  )
-  state = train.start(problem.init(jax.random.key(seed)), optimizer)
-  n, params = problems.size_of(problem.train), [state.params]
-  for epoch in range(epochs):
-    order = batches.epoch_order(seed, epoch, n, 10)
-    state, _ = run(state, batches.gather(problem.train, order))
-    params.append(state.params)
-  steps = [batches.steps_of(n, 10) * k for k in range(epochs + 1)]
-  return tracks.Track(label, name, rate, seed, 10, 'constant', steps, params)
-
-
-def bench(
-  dataset: str,
-  dtype: str,
-  names: dict[str, float],
-  *,
-  seeds: tuple[int, ...],
-  epochs: int,
-) -> workbench.Bench:
-  """Descents from the default start on a data set, ready to be looked into."""
-  values = {holder.name: holder.default for holder in problems.FLAGS}
-  values |= {'dataset': dataset, 'validation_size': 0, 'layer_sizes': []}
-  problem = problems.single(values, dtype)
-  found = [
-    descent(
-      problem,
-      name,
-      rate,
-      label=name if len(seeds) == 1 else f'{name}, seed {seed}',
-      seed=seed,
-      epochs=epochs,
-      dtype=dtype,
-    )
-    for seed in seeds
-    for name, rate in names.items()
-  ]
-  return workbench.bench(
-    tracks.Subject(problem, values, found, []),
-    mesh.row(jax.local_devices()),
-    points=41,
-    lanczos_steps=30,
-  )
-
-
-@functools.cache
-def digits() -> workbench.Bench:
-  """Six optimizers from one start, in float64."""
-  return bench('digits', 'float64', SIX, seeds=(0,), epochs=20)
-
-
-@functools.cache
-def mnist() -> workbench.Bench:
-  """Plain descent at eta 3 from two seeds, an epoch, float32 as shipped."""
-  return bench('mnist', 'float32', {'sgd': 3.0}, seeds=(0, 1), epochs=2)
 
 
 def scene(sight: Sight) -> Scene:
@@ -121,7 +30,7 @@ def scene(sight: Sight) -> Scene:
 
 def projections() -> Proof:
   """T10."""
-  made = digits()
+  made = benches.digits()
   track = made.subject.tracks[0]
   directions = landscape.stacked(
     *(
@@ -130,14 +39,12 @@ def projections() -> Proof:
     )
   )
   where = np.array([[0.0, 0.0], [0.3, -0.2], [-1.0, 0.5]])
-  on_slice = workbench.run(
-    made, made.slices, track.params[-1], directions, where, made.train
-  ).cost
+  on_slice = workbench.on_slice(made, track.params[-1], directions, where).cost
   direct = workbench.costs(
     made,
     [landscape.along(track.params[-1], directions, c) for c in where],
   )
-  gap = float(np.abs(np.asarray(on_slice) - direct).max())
+  gap = float(np.abs(on_slice - direct).max())
   sight = planes.trajectories(made)
   share = dict(sight.facts)['variance explained']
   return Proof(
@@ -150,7 +57,7 @@ def projections() -> Proof:
 
 def polling() -> Proof:
   """T18."""
-  made = digits()
+  made = benches.digits()
   track = made.subject.tracks[0]
   n = workbench.size(made)
   found = sights.poll_at(made, track.params[-1])
@@ -162,14 +69,14 @@ def polling() -> Proof:
     f'{found.sizes[-1]} of {n:,} the variance is {half:.3f} of tr(S)/m, by '
     f'theory {(n - found.sizes[-1]) / (n - 1):.3f}',
     slope.low <= -1 <= slope.high
-    and proofs.near(half, (n - found.sizes[-1]) / (n - 1), 0.1),
+    and rows.near(half, (n - found.sizes[-1]) / (n - 1), 0.1),
     [scene(sights.polls(made, track))],
   )
 
 
 def direction() -> Proof:
   """T32."""
-  made = mnist()
+  made = benches.mnist()
   track = made.subject.tracks[0]
   n = workbench.size(made)
   ends = [
@@ -187,7 +94,7 @@ def direction() -> Proof:
 
 def importance() -> Proof:
   """T22."""
-  made = digits()
+  made = benches.digits()
   track = made.subject.tracks[0]
   params = track.params[-1]
   grad = workbench.run(made, made.mean, params, made.train).grad
@@ -203,14 +110,14 @@ def importance() -> Proof:
     f'dC = {ratio:.5f} g d for the ten most important weights; the first '
     f'update of Adam at eta 0.01 moves {100 * share:.1f} % of the weights that '
     'have a gradient by 0.009 to 0.011',
-    proofs.near(ratio, 1, 1e-2) and share > 0.9,
+    rows.near(ratio, 1, 1e-2) and share > 0.9,
     [scene(sights.weights(made, track))],
   )
 
 
 def products() -> Proof:
   """T23."""
-  made = digits()
+  made = benches.digits()
   problem = made.subject.problem
   small = mlp.init(jax.random.key(0), (64, 3, 10), dtype='float64')
   vector, unravel = flatten_util.ravel_pytree(small)
@@ -239,7 +146,7 @@ def products() -> Proof:
 
 def minima() -> Proof:
   """T36."""
-  made = mnist()
+  made = benches.mnist()
   first, other = made.subject.tracks
   found = planes.line(made, first, other)
   low, high = sorted(found.ends)
@@ -254,7 +161,7 @@ def minima() -> Proof:
 
 def clusters() -> Proof:
   """T42."""
-  sight = planes.cloud(mnist())
+  sight = planes.cloud(benches.mnist())
   share = dict(sight.facts)['variance explained']
   return Proof(
     f'the first two directions explain {share} of the variance of 60,000 '
@@ -262,3 +169,61 @@ def clusters() -> Proof:
     share.startswith('16.8'),
     [scene(sight)],
   )
+
+
+PART = rows.Part(
+  'Inside a run',
+  'Noise, curvature and the shape of the valley, seen round trained networks.',
+  (
+    rows.Row(
+      'T18',
+      'Polling: the mini-batch gradient is unbiased, its variance falls as 1/m',
+      'E |g_m − g|² = tr(S)/m · (N − m)/(N − 1)',
+      'slope -1 inside its interval; the factor itself at m = N/2',
+      rows.INSPECT + '--views=polls',
+      polling,
+    ),
+    rows.Row(
+      'T32',
+      'A poll is cheap and points in the generally correct direction',
+      'cos = g_m · g / (|g_m||g|)',
+      '6,000 times fewer examples; cosines 0.68, 0.95, 0.99, 1.00 at m = 1, '
+      '10, 100, 1000 at the start, 0.07, 0.11, 0.31, 0.71 after an epoch at '
+      'eta 3',
+      rows.INSPECT + '--views=polls',
+      direction if benches.HAS_MNIST else None,
+    ),
+    rows.Row(
+      'T22',
+      'Some weights matter more; Adam undoes it',
+      'dC = g_j d',
+      'dC over g d is 1; Adam moves each weight by about eta',
+      rows.INSPECT + '--views=weights',
+      importance,
+    ),
+    rows.Row(
+      'T23',
+      'Second derivatives: too many to write down, cheap to multiply by',
+      'H v = d/dt grad C(w + t v)',
+      '5e11 for a million weights; equal to the dense matrix; a few gradients',
+      rows.INSPECT + '--views=sharpness',
+      products,
+    ),
+    rows.Row(
+      'T36',
+      'Many equally good minima',
+      'C(w_1 + t (w_2 − w_1))',
+      'costs within a few per cent, weights far apart, a barrier between',
+      rows.INSPECT + 'A B --views=between,trajectories',
+      minima if benches.HAS_MNIST else None,
+    ),
+    rows.Row(
+      'T42',
+      'Projection shows clusters of the data',
+      '',
+      '9.70 + 7.10 = 16.8 % of the variance',
+      rows.INSPECT + '--views=data',
+      clusters if benches.HAS_MNIST else None,
+    ),
+  ),
+)
