@@ -166,7 +166,7 @@ def main(context: start.Context) -> int:
   values['optimizers'] = values['optimizers'] or SIX
   named = [entries.parse(text) for text in specs.split(values['optimizers'])]
   schedule = schedules.parse(values['schedule'])
-  made = problems.by_init(values, context.dtype)
+  made = problems.by_kind(values, context.dtype)
   problem = next(iter(made.values()))
   protocol = studies.declare(values, named, problem, context.dtype)
   if values['extend'] is not None:

@@ -174,22 +174,23 @@ LAYER_SIZES = wholes(
   'Neurons a layer, inputs first, such as 784,30,10; empty means inputs,30,'
   'classes of the dataset.',
 )
-INIT = _define(
-  _Each(_Word(tuple(mlp.SCALES))),
+INIT = words(
   'init',
   ['scaled'],
   'Spread of the random weights: normal is N(0,1), scaled N(0,1/n_in). compare '
   'takes several, normal,scaled, and crosses the entries with them.',
+  tuple(mlp.SCALES),
 )
 ACTIVATION = flags.DEFINE_enum(
   'activation', 'sigmoid', list(mlp.ACTIVATIONS), 'Of the hidden neurons.'
 )
-COST = flags.DEFINE_enum(
+COST = words(
   'cost',
-  'quadratic',
-  list(costs.COSTS),
+  ['quadratic'],
   'Of one example: quadratic is 1/2 |y - a|^2, cross_entropy '
-  '-sum y ln a + (1 - y) ln(1 - a).',
+  '-sum y ln a + (1 - y) ln(1 - a). compare takes both, quadratic,'
+  'cross_entropy, and crosses the entries with them.',
+  tuple(costs.COSTS),
 )
 REDUCTION = flags.DEFINE_enum(
   'reduction',

@@ -56,24 +56,37 @@ def size_of(examples: Examples) -> int:
   return jax.tree.leaves(examples)[0].shape[0]
 
 
-def by_init(values: Mapping[str, Any], dtype: str) -> dict[str, Problem]:
-  """The problem of the flags from each kind of start that --init names.
+class Kind(NamedTuple):
+  """What of a problem --init and --cost may name several of."""
+
+  init: str
+  cost: str
+
+
+def by_kind(values: Mapping[str, Any], dtype: str) -> dict[Kind, Problem]:
+  """The problem of the flags for each start and cost that they name.
 
   Raises:
     UserError: for data that cannot be had and sizes that do not fit it.
   """
   if not values['init']:
     raise UserError('--init names no start: give normal, scaled or both.')
+  if not values['cost']:
+    raise UserError(
+      '--cost names no cost: give quadratic, cross_entropy or both.'
+    )
+  kinds = list(
+    itertools.starmap(Kind, itertools.product(values['init'], values['cost']))
+  )
   if values.get('problem'):
-    return from_factory(values['problem'], values)
-  words = ' and '.join(values['init'])
-  return {
-    init: from_flags(values, dtype, init=init, words=words)
-    for init in values['init']
-  }
+    return dict.fromkeys(kinds, from_factory(values['problem']))
+  words = (
+    f'{" and ".join(values["cost"])} cost, {" and ".join(values["init"])} start'
+  )
+  return {kind: from_flags(values, dtype, kind, words) for kind in kinds}
 
 
-def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
+def from_factory(text: str) -> Problem:
   """Anyone's own problem, `package.module:factory`, as `brought` wants it.
 
   Raises:
@@ -90,7 +103,7 @@ def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
       'its own data and network: leave it out.'
     )
   init, cost_of, dataset, scores_of = brought.problem(text)
-  made = Problem(
+  return Problem(
     init,
     cost_of,
     scores_of,
@@ -101,22 +114,21 @@ def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
     fingerprint=dataset.fingerprint,
     words=in_a_table(text),
   )
-  return dict.fromkeys(values['init'], made)
 
 
 def single(values: Mapping[str, Any], dtype: str) -> Problem:
-  """The problem of the flags, which name one kind of start."""
-  found = by_init(values, dtype)
-  if len(found) != 1 or len(values['init']) != 1:
-    raise UserError(
-      f'--init={",".join(values["init"])} should name one kind of start here: '
-      'give normal or scaled.'
-    )
-  return found[values['init'][0]]
+  """The problem of the flags, which name one start and one cost."""
+  for flag, what in (('init', 'kind of start'), ('cost', 'cost')):
+    if len(values[flag]) > 1:
+      raise UserError(
+        f'--{flag}={",".join(values[flag])} should name one {what} here: '
+        f'give {" or ".join(values[flag])}.'
+      )
+  return next(iter(by_kind(values, dtype).values()))
 
 
 def from_flags(
-  values: Mapping[str, Any], dtype: str, *, init: str, words: str
+  values: Mapping[str, Any], dtype: str, kind: Kind, words: str
 ) -> Problem:
   """The network of the flags on the images of the flags.
 
@@ -146,12 +158,12 @@ def from_flags(
   network = functools.partial(
     mlp.weighted_input, activation=values['activation']
   )
-  cost = costs.COSTS[values['cost']]
+  cost = costs.COSTS[kind.cost]
   shape = '-'.join(map(str, sizes))
   named = in_a_table(dataset.name)
   return Problem(
     init=functools.partial(
-      mlp.init, sizes=tuple(sizes), scale=init, dtype=dtype
+      mlp.init, sizes=tuple(sizes), scale=kind.init, dtype=dtype
     ),
     cost_of=costs.example_cost(network, cost, decode),
     scores_of=costs.example_scores(network, cost, decode),
@@ -160,7 +172,7 @@ def from_flags(
     test=dataset.test,
     commonest=commonest(dataset.validation.y),
     fingerprint=dataset.fingerprint,
-    words=f'{named}, {shape}, {values["cost"]} cost, {words} start',
+    words=f'{named}, {shape}, {words}',
     split=landscape.Split(
       *costs.split_scores(
         functools.partial(mlp.above, activation=values['activation']),

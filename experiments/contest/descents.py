@@ -44,7 +44,7 @@ def keep(
       if (row['phase'], row['entry'], row['seed']) == ('report', one.name, seed)
     )
     what = keeping.about(one.name, rate, seed, one.batch_size, one.init)
-    problem = arena.problems[one.init]
+    problem = tournament.problem_of(arena, one)
     optimizer = entries.build(
       entries.parse(one.optimizer),
       jnp.asarray(rate, arena.dtype),

@@ -6,6 +6,7 @@ source are dealt anew, so that intervals over the seeds cover the division too.
 
 import functools
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from experiments import problem as problems
 from gd_jax.descent import batches
 from gd_jax.descent import lanes
+from gd_jax.descent import train
 from gd_jax.world import mesh as meshes
 
 # No epoch has this number: the stream of a division is apart from all orders.
@@ -27,12 +29,16 @@ class Division(NamedTuple):
 
   examples: Any  # on every device; orders point into them
   order: Callable[[int, int, int], batches.Order]  # (seed, epoch, m)
-  # (params of blocks, seeds of the blocks, 'validation' or 'test') -> scores
-  evaluate: Callable[[Any, Sequence[int], str], Any]
+  # (params of blocks, their seeds, 'validation' or 'test', cost) -> scores
+  evaluate: Callable[[Any, Sequence[int], str, str], Any]
   commonest: Callable[[int], float]  # seed -> share of the commonest class
 
 
-def fixed(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
+def fixed(
+  problem: problems.Problem,
+  scores_of: Mapping[str, train.ScoresOf],
+  mesh: jax.sharding.Mesh,
+) -> Division:
   """The splits of the problem, the same for every seed."""
   splits = meshes.put_everywhere(
     mesh,
@@ -43,23 +49,34 @@ def fixed(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
     },
   )
   n = problems.size_of(problem.train)
-  evaluate = lanes.evaluator(problem.scores_of, mesh)
+  evaluate = {
+    cost: lanes.evaluator(scores, mesh) for cost, scores in scores_of.items()
+  }
   return Division(
     examples=splits['train'],
     order=lambda seed, epoch, m: batches.epoch_order(seed, epoch, n, m),
-    evaluate=lambda params, _seeds, split: evaluate(params, splits[split]),
+    evaluate=lambda params, _seeds, split, cost: evaluate[cost](
+      params, splits[split]
+    ),
     commonest=lambda _seed: problem.commonest,
   )
 
 
-def resplit(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
+def resplit(
+  problem: problems.Problem,
+  scores_of: Mapping[str, train.ScoresOf],
+  mesh: jax.sharding.Mesh,
+) -> Division:
   """Splits of the same sizes, dealt from all examples for each seed."""
   splits = problem.train, problem.validation, problem.test
   sizes = [problems.size_of(split) for split in splits]
   pool = jax.tree.map(lambda *parts: np.concatenate(parts), *splits)
   labels = np.concatenate([split.y for split in splits])
   examples = meshes.put_everywhere(mesh, pool)
-  evaluate = lanes.part_evaluator(problem.scores_of, mesh)
+  evaluate = {
+    cost: lanes.part_evaluator(scores, mesh)
+    for cost, scores in scores_of.items()
+  }
 
   @functools.cache
   def parts(seed: int) -> dict[str, np.ndarray]:
@@ -72,9 +89,9 @@ def resplit(problem: problems.Problem, mesh: jax.sharding.Mesh) -> Division:
     drawn = batches.epoch_order(seed, epoch, sizes[0], m)
     return drawn._replace(index=parts(seed)['train'][drawn.index])
 
-  def scores(params: Any, seeds: Sequence[int], split: str) -> Any:
+  def scores(params: Any, seeds: Sequence[int], split: str, cost: str) -> Any:
     index = np.stack([parts(seed)[split] for seed in seeds])
-    return evaluate(params, meshes.put_blocks(mesh, index), examples)
+    return evaluate[cost](params, meshes.put_blocks(mesh, index), examples)
 
   return Division(
     examples=examples,

@@ -77,7 +77,7 @@ def beside(
   sides: Sequence[Side],
 ) -> dict[str, Any]:
   """Both sides over the report seeds; differences are relative to movement."""
-  problem = arena.problems[one.init]
+  problem = tournament.problem_of(arena, one)
   test = jax.device_put(problem.test)
   done = [Done([], [], []) for _ in sides]
   turns = list(zip(sides, done, strict=True))
@@ -136,7 +136,7 @@ def compiled(
 ) -> Side:
   """One side, ready to run; its first run warms it up."""
   optimizer = entries.build(entry, rate, arena.schedule)
-  problem = arena.problems[one.init]
+  problem = tournament.problem_of(arena, one)
   step = train.make_step(
     problem.cost_of,
     optimizer,

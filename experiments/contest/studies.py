@@ -56,6 +56,16 @@ def declare(
       f'--metric={records.UPDATES_TO_TARGET} needs a target: give --target=0.9 '
       'for 90 % of the validation split.'
     )
+  if len(values['cost']) > 1 and values['metric'] == 'test_cost':
+    raise UserError(
+      f'--cost={",".join(values["cost"])} makes costs of several kinds, which '
+      'cannot be compared: give --metric=test_accuracy or one cost.'
+    )
+  if len(values['cost']) > 1 and values['snapshots']:
+    raise UserError(
+      f'--cost={",".join(values["cost"])} makes several surfaces, and '
+      '--snapshots are looked at on one: leave one of the two out.'
+    )
   sizes = values['batch_sizes'] or [values['batch_size']]
   tuning, report, null = study.split_seeds(
     values['seed'], values['tuning_seeds'], values['report_seeds']
@@ -64,13 +74,14 @@ def declare(
     [(e.text, e.implementation, e.centre, e.centre_source) for e in named],
     [problems.batch_size(size, problem, 'batch_sizes') for size in sizes],
     values['init'],
+    values['cost'],
   )
   names = [one.name for one in contestants]
   again = [name for name in names if names.count(name) > 1]
   if again:
     raise UserError(
-      f'{again[0]} would be entered twice: name every size in --batch_sizes '
-      'and every start in --init once.'
+      f'{again[0]} would be entered twice: name every size in --batch_sizes, '
+      'every start in --init and every cost in --cost once.'
     )
   steps = [
     batches.steps_of(problems.size_of(problem.train), one.batch_size)

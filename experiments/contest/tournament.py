@@ -41,8 +41,8 @@ class InterruptedStudyError(Exception):
 class Arena(NamedTuple):
   """What all units of a study share."""
 
-  problems: Mapping[str, problems.Problem]  # by kind of start
-  starts: Mapping[str, Callable[[int], Any]]  # kind of start, seed -> params
+  problems: Mapping[problems.Kind, problems.Problem]
+  starts: Mapping[str, Callable[[int], Any]]  # --init, seed -> params
   mesh: jax.sharding.Mesh
   dtype: str
   epochs: int
@@ -52,9 +52,8 @@ class Arena(NamedTuple):
   lane_block: int | None  # None chooses
   tuning_lanes: int  # of each contestant, before widening
   share: meshes.Share
-  programs_of: Callable[[str], lanes.Programs]  # of an entry
-  # (entry, batch size, kind of start, shape of a wave) -> compiled
-  compiled: Callable[[str, int, str, tuple[int, int]], futures.Future]
+  # (contestant, shape of a wave) -> compiled
+  compiled: Callable[[study.Contestant, tuple[int, int]], futures.Future]
   division: divisions.Division
   pool: futures.Executor  # compiles, one thread a core
 
@@ -67,7 +66,7 @@ class Compiled(NamedTuple):
 
 
 def arena(
-  made: Mapping[str, problems.Problem],
+  made: Mapping[problems.Kind, problems.Problem],
   mesh: jax.sharding.Mesh,
   values: Mapping[str, Any],
   *,
@@ -78,20 +77,27 @@ def arena(
   """Puts the examples on every device and makes ready to compile."""
   problem = next(iter(made.values()))
   divide = divisions.resplit if values['resplit'] else divisions.fixed
-  division = divide(problem, mesh)
+  division = divide(
+    problem,
+    {kind.cost: one.scores_of for kind, one in made.items()},
+    mesh,
+  )
   # Compiling lets go of the interpreter: several programs compile at once.
   pool = futures.ThreadPoolExecutor(machine.cores())
 
+  inits = {kind.init: one.init for kind, one in made.items()}
+  costs_of = {kind.cost: one.cost_of for kind, one in made.items()}
+
   @functools.cache
   def start_of(init: str) -> Callable[[int], Any]:
-    jitted = jax.jit(made[init].init)
+    jitted = jax.jit(inits[init])
     return lambda seed: jax.device_get(jitted(jax.random.key(seed)))
 
   @functools.cache
-  def programs_of(text: str) -> lanes.Programs:
+  def programs_of(text: str, cost: str) -> lanes.Programs:
     entry = entries.parse(text)
     return lanes.programs(
-      cost_of=problem.cost_of,
+      cost_of=costs_of[cost],
       optimizer_of=lambda rate: entries.build(entry, rate, schedule),
       mesh=mesh,
       gradients=values['gradients'],
@@ -99,13 +105,13 @@ def arena(
     )
 
   @functools.cache
-  def compiled(text: str, m: int, init: str, shape: tuple[int, int]):
+  def ready(text: str, cost: str, m: int, init: str, shape: tuple[int, int]):
     order = division.order(0, 0, m)
     rates = share.mine(np.zeros(shape, dtype))
     put = functools.partial(meshes.put_blocks, mesh)
     return pool.submit(
       compile_programs,
-      programs_of(text),
+      programs_of(text, cost),
       put(rates),
       put(stack([start_of(init)(0)] * len(rates))),
       put(stack([order] * len(rates))),
@@ -114,7 +120,7 @@ def arena(
 
   return Arena(
     problems=made,
-    starts={init: start_of(init) for init in made},
+    starts={init: start_of(init) for init in inits},
     mesh=mesh,
     dtype=dtype,
     epochs=values['epochs'],
@@ -124,8 +130,9 @@ def arena(
     lane_block=values['lane_block'],
     tuning_lanes=values['rates'] * values['tuning_seeds'],
     share=share,
-    programs_of=programs_of,
-    compiled=compiled,
+    compiled=lambda one, shape: ready(
+      one.optimizer, one.cost, one.batch_size, one.init, shape
+    ),
     division=division,
     pool=pool,
   )
@@ -154,9 +161,14 @@ def stack(parts: Sequence[Any]) -> Any:
   return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
 
 
+def problem_of(arena: Arena, one: study.Contestant) -> problems.Problem:
+  """What a contestant minimises."""
+  return arena.problems[problems.Kind(one.init, one.cost)]
+
+
 def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
   """(blocks, lanes a block) of the waves that the unit trains in."""
-  problem = arena.problems[unit.contestant.init]
+  problem = problem_of(arena, unit.contestant)
   epoch = sum(leaf.nbytes for leaf in jax.tree.leaves(problem.train))
   return wave_shape(
     arena.mesh.devices.flat[0].platform,
@@ -176,7 +188,7 @@ def short(arena: Arena, unit: study.Unit) -> bool:
   if arena.mesh.devices.flat[0].platform != 'cpu':
     return False
   one = unit.contestant
-  problem = arena.problems[one.init]
+  problem = problem_of(arena, one)
   params = jax.eval_shape(problem.init, jax.random.key(0))
   weights = sum(leaf.size for leaf in jax.tree.leaves(params))
   examples = problems.size_of(problem.train) * arena.epochs
@@ -205,9 +217,7 @@ def compile_ahead(arena: Arena, units: Sequence[study.Unit]) -> None:
   """Starts compiling what the units will need, in the background."""
   for unit in units:
     one = unit.contestant
-    arena.compiled(
-      one.optimizer, one.batch_size, one.init, shape_of(arena, unit)
-    )
+    arena.compiled(one, shape_of(arena, unit))
 
 
 def compile_now(arena: Arena, units: Sequence[study.Unit]) -> None:
@@ -215,8 +225,7 @@ def compile_now(arena: Arena, units: Sequence[study.Unit]) -> None:
   compile_ahead(arena, units)
   for unit in units:
     one = unit.contestant
-    shape = shape_of(arena, unit)
-    arena.compiled(one.optimizer, one.batch_size, one.init, shape).result()
+    arena.compiled(one, shape_of(arena, unit)).result()
 
 
 def run_unit(
@@ -229,11 +238,9 @@ def run_unit(
   """
   one = unit.contestant
   division, m = arena.division, one.batch_size
-  n = problems.size_of(arena.problems[one.init].train)
+  n = problems.size_of(problem_of(arena, one).train)
   blocks, width = shape_of(arena, unit)
-  made, compile_seconds = arena.compiled(
-    one.optimizer, m, one.init, (blocks, width)
-  ).result()
+  made, compile_seconds = arena.compiled(one, (blocks, width)).result()
   dealt = lanes.deal(
     unit.rates, len(unit.seeds), width=width, multiple=blocks, dtype=arena.dtype
   )
@@ -269,10 +276,10 @@ def run_unit(
     seconds += clock.seconds(span)
     last = epoch + 1 == arena.epochs
     params = fleet.state.params
-    validation = division.evaluate(params, seeds, 'validation')
+    validation = division.evaluate(params, seeds, 'validation', one.cost)
     test = None
     if last and unit.phase != 'tuning':
-      test = division.evaluate(params, seeds, 'test')
+      test = division.evaluate(params, seeds, 'test', one.cost)
     ended = fleet._replace(state=()), metrics, validation, test
     rows += rows_of(unit, part, epoch, *arena.share.gather(ended))
     if last:
@@ -335,6 +342,7 @@ def rows_of(
         'implementation': one.implementation,
         'batch_size': one.batch_size,
         'init': one.init,
+        'cost': one.cost,
         'learning_rate': rates[dealt.rate[block, lane]],
         'seed': unit.seeds[dealt.seed[block]],
         'epoch': epoch + 1,

@@ -95,7 +95,7 @@ def problem_of(
     'data_dir': context.values['data_dir'],
     'manual_dir': context.values['manual_dir'],
   }
-  made = problems.by_init(values, context.dtype)
+  made = problems.by_kind(values, context.dtype)
   return next(iter(made.values())), values
 
 

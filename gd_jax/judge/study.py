@@ -5,6 +5,7 @@ seeds never meet; the rate is chosen on the validation split at the epoch that
 is reported; report seed i gives everybody the same start and the same batches.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,13 +29,14 @@ CHOSEN_BY = {
 
 
 class Contestant(NamedTuple):
-  """An optimizer at a batch size from a kind of start."""
+  """An optimizer at a batch size, from a kind of start, under a cost."""
 
   name: str  # unique in its study; every table shows it
   optimizer: str  # the entry as typed
   implementation: str  # 'ours', 'optax' or 'module'
   batch_size: int
   init: str
+  cost: str
   centre: float  # of its grid of learning rates
   centre_source: str  # 'entry', 'table', 'factory' or 'unknown'
 
@@ -100,21 +102,24 @@ def contestants(
   entries: Sequence[tuple[str, str, float, str]],
   batch_sizes: Sequence[int],
   inits: Sequence[str],
+  costs: Sequence[str],
 ) -> list[Contestant]:
-  """Crosses (optimizer, implementation, centre, source) with sizes and starts.
+  """Crosses (optimizer, implementation, centre, source) with all the rest.
 
-  A name says the batch size and the start only where they vary.
+  A name says the batch size, the start and the cost only where they vary.
   """
   crossed = []
-  for optimizer, implementation, centre, source in entries:
-    for m in batch_sizes:
-      for init in inits:
-        name = optimizer
-        name += f' m={m}' if len(batch_sizes) > 1 else ''
-        name += f' {init}' if len(inits) > 1 else ''
-        crossed.append(
-          Contestant(name, optimizer, implementation, m, init, centre, source)
-        )
+  for entry, m, init, cost in itertools.product(
+    entries, batch_sizes, inits, costs
+  ):
+    optimizer, implementation, centre, source = entry
+    name = optimizer
+    name += f' m={m}' if len(batch_sizes) > 1 else ''
+    name += f' {init}' if len(inits) > 1 else ''
+    name += f' {cost}' if len(costs) > 1 else ''
+    crossed.append(
+      Contestant(name, optimizer, implementation, m, init, cost, centre, source)
+    )
   return crossed
 
 

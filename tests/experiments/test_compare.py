@@ -284,13 +284,15 @@ def test_certificates_of_any_two_entries():
   assert 'differs' in other
 
 
-def test_starts_and_batch_sizes_are_crossed(tmp_path):
+def test_starts_batch_sizes_and_costs_are_crossed(tmp_path):
   compare(
     tmp_path,
     'crossed',
     '--optimizers=sgd',
     '--init=normal,scaled',
     '--batch_sizes=10,full',
+    '--cost=quadratic,cross_entropy',
+    '--metric=test_accuracy',
     '--rates=2',
     '--tuning_seeds=1',
     '--report_seeds=2',
@@ -298,8 +300,21 @@ def test_starts_and_batch_sizes_are_crossed(tmp_path):
   )
   study = study_of(tmp_path, 'crossed')
   assert set(study['ranking']) == {
-    f'sgd m={m} {init}' for m in (10, 1197) for init in ('normal', 'scaled')
+    f'sgd m={m} {init} {cost}'
+    for m in (10, 1197)
+    for init in ('normal', 'scaled')
+    for cost in ('quadratic', 'cross_entropy')
   }
+  rows = scripts.lines_of(tmp_path / 'crossed')
+  ends = {
+    row['cost']: row
+    for row in rows
+    if (row['phase'], row['batch_size'], row['init'], row['learning_rate'])
+    == ('tuning', 10, 'scaled', 1)
+  }
+  # Each is held to its own cost, and they are not on one scale.
+  assert ends['quadratic']['validation_cost'] <= 0.5
+  assert ends['cross_entropy']['validation_cost'] > 0.5
   orders = {
     (program['batch_size'], program['orders'])
     for program in study['programs']
@@ -323,6 +338,18 @@ def test_a_problem_of_ones_own_goes_from_lanes_to_report(tmp_path):
   best = study['entries'][study['ranking'][0]]
   assert best['figures']['test_accuracy']['mean'] > 0.8
   assert 'small_convolution' in (tmp_path / 'own' / 'report.html').read_text()
+
+
+@pytest.mark.parametrize(
+  ('more', 'word'),
+  [([], '--metric=test_accuracy'), (['--snapshots=3'], '--snapshots')],
+)
+def test_costs_of_two_kinds_are_compared_by_accuracy(tmp_path, more, word):
+  arguments = ['--cost=quadratic,cross_entropy', *more]
+  if more:
+    arguments.append('--metric=test_accuracy')
+  found = compare(tmp_path, 'bad', *arguments, code=2)
+  scripts.sentence(found, 2, '--cost=quadratic,cross_entropy', word)
 
 
 @pytest.mark.parametrize(

@@ -53,17 +53,24 @@ def members(division, seed):
 
 
 def test_fixed_orders_are_those_of_the_train_split(problem):
-  division = divisions.fixed(problem, mesh.row(jax.devices()[:1]))
+  division = divisions.fixed(
+    problem, {'quadratic': problem.scores_of}, mesh.row(jax.devices()[:1])
+  )
   assert members(division, 3) == members(division, 4) == set(range(40))
   assert division.commonest(3) == problem.commonest
 
 
 def test_resplit_deals_every_example_once_and_anew_for_each_seed(problem):
-  division = divisions.resplit(problem, mesh.row(jax.devices()[:1]))
+  division = divisions.resplit(
+    problem, {'quadratic': problem.scores_of}, mesh.row(jax.devices()[:1])
+  )
   assert len(members(division, 3)) == len(members(division, 4)) == 40
   assert members(division, 3) != members(division, 4)
   assert members(division, 3) == members(
-    divisions.resplit(problem, mesh.row(jax.devices()[:1])), 3
+    divisions.resplit(
+      problem, {'quadratic': problem.scores_of}, mesh.row(jax.devices()[:1])
+    ),
+    3,
   )
   again = division.order(3, 1, 8)
   assert set(again.index[again.weights > 0].tolist()) == members(division, 3)
@@ -71,14 +78,16 @@ def test_resplit_deals_every_example_once_and_anew_for_each_seed(problem):
 
 def test_resplit_scores_what_a_seed_was_not_trained_on(problem):
   devices = mesh.row(jax.devices()[:2])
-  division = divisions.resplit(problem, devices)
+  division = divisions.resplit(
+    problem, {'quadratic': problem.scores_of}, devices
+  )
   params = mlp.init(jax.random.key(0), (2, 4, 3))
   fleet = jax.tree.map(lambda leaf: np.stack([leaf[None]] * 2), params)
   splits = problem.train, problem.validation, problem.test
   pool = jax.tree.map(lambda *parts: np.concatenate(parts), *splits)
   rest = [sorted(set(range(61)) - members(division, seed)) for seed in (3, 4)]
   found = {
-    split: division.evaluate(fleet, (3, 4), split)
+    split: division.evaluate(fleet, (3, 4), split, 'quadratic')
     for split in ('validation', 'test')
   }
   for block in range(2):

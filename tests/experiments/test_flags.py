@@ -49,7 +49,7 @@ def refused(found, code, *words):
     (['--batch_size=ten'], ['--batch_size=ten', 'full']),
     (['--layer_sizes=784,,10'], ['--layer_sizes=784,,10', 'whole number']),
     (['--epochs=-1'], ['--epochs=-1', 'from 1']),
-    (['--cost=mse'], ['--cost=mse', 'quadratic|cross_entropy']),
+    (['--cost=mse'], ['--cost=mse', 'quadratic, cross_entropy']),
     (['--seed'], ['seed']),
     (['--workdir='], ['--workdir', 'empty']),
     (['--name='], ['--name', 'empty']),

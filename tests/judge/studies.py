@@ -14,6 +14,7 @@ def lane(entry: str, seed: int, value: float | None, **fields) -> list[Row]:
     'seed': seed,
     'batch_size': 10,
     'init': 'scaled',
+    'cost': 'quadratic',
     'failed': None,
     'diverged_at': None,
   }

@@ -40,7 +40,10 @@ def finished(
   tuning, report, null = study.split_seeds(0, 2, seeds)
   protocol = study.Protocol(
     contestants=study.contestants(
-      [(name, 'ours', 0.1, 'table') for name in strips], batch_sizes, ['scaled']
+      [(name, 'ours', 0.1, 'table') for name in strips],
+      batch_sizes,
+      ['scaled'],
+      ['quadratic'],
     ),
     rates=3,
     tuning_seeds=tuning,
