@@ -105,7 +105,11 @@ def from_factory(text: str, values: Mapping[str, Any]) -> dict[str, Problem]:
 
 
 def single(values: Mapping[str, Any], dtype: str) -> Problem:
-  """The problem of the flags, which name one kind of start."""
+  """The problem of the flags, which name one kind of start.
+
+  Raises:
+    UserError: they name several, or what `by_init` raises.
+  """
   found = by_init(values, dtype)
   if len(found) != 1 or len(values['init']) != 1:
     raise UserError(
