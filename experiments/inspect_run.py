@@ -120,7 +120,11 @@ def heading(subject: tracks.Subject) -> str:
 
 
 def wanted(made: workbench.Bench, names: list[str]) -> list[str]:
-  """The views that were asked for and that there is something to see on."""
+  """The views that were asked for and that there is something to see on.
+
+  Raises:
+    UserError: one was asked for that has nothing to show.
+  """
   possible = [
     name
     for name in VIEWS

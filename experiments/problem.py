@@ -117,7 +117,11 @@ def from_factory(text: str) -> Problem:
 
 
 def single(values: Mapping[str, Any], dtype: str) -> Problem:
-  """The problem of the flags, which name one start and one cost."""
+  """The problem of the flags, which name one start and one cost.
+
+  Raises:
+    UserError: they name several, or what `by_kind` raises.
+  """
   for flag, what in (('init', 'kind of start'), ('cost', 'cost')):
     if len(values[flag]) > 1:
       raise UserError(

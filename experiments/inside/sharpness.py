@@ -130,7 +130,7 @@ def notes_on_limits(made: Bench) -> list[str]:
   others = sorted(named - {'sgd'})
   if others:
     said.append(
-      f'2/eta is the limit of plain descent; {", ".join(others)} have others'
+      f'2/eta is the limit of plain descent, and not of {", ".join(others)}'
     )
   if any(track.batch_size < n for track in made.subject.tracks):
     said.append('mini-batches see other curvatures than that of the whole cost')

@@ -83,7 +83,11 @@ def parse(text: str) -> Entry:
 
 
 def parse_pair(text: str) -> tuple[Entry, Entry]:
-  """The two entries of A=B, such as `my.module:adam=optax:adam`."""
+  """The two entries of A=B, such as `my.module:adam=optax:adam`.
+
+  Raises:
+    UserError: not two are named, or one is no entry.
+  """
   cuts = [
     found.start()
     for found in re.finditer('=', text)

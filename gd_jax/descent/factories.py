@@ -16,7 +16,11 @@ _DOTTED = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*', re.ASCII)
 
 
 def find(spelled: str) -> tuple[str, str, Any]:
-  """(implementation, name, factory) of NAME or MODULE:ATTRIBUTE."""
+  """(implementation, name, factory) of NAME or MODULE:ATTRIBUTE.
+
+  Raises:
+    UserError: there is none, with the names that are near.
+  """
   module, colon, attribute = spelled.partition(':')
   if not colon:
     if spelled in twins.TWINS:

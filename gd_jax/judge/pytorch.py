@@ -86,7 +86,8 @@ def trajectory(
 def certify(entry: Entry) -> Certificate:
   """One of ours against torch.optim with the same hyperparameters.
 
-  Hyperparameters that are not typed keep each library's own default.
+  Hyperparameters that are not typed keep each library's own default. Raises
+  UserError for what torch.optim has no partner of.
   """
   if entry.implementation != 'ours' or entry.name not in CLASSES:
     raise UserError(

@@ -37,6 +37,7 @@ HOW_TO_READ = (
 
 
 def named(entry: Entry) -> sheet.Cell:
+  """An entry's name behind its colour."""
   return sheet.Cell(
     f'<span class="key" style="background:{entry.colour}"></span>'
     f'{sheet.text(entry.name)}'
@@ -44,6 +45,7 @@ def named(entry: Entry) -> sheet.Cell:
 
 
 def certificates(study: Mapping[str, Any]) -> sheet.Section | None:
+  """Ours beside Optax's: certified, and run side by side; None for neither."""
   beside, certificates = study['side_by_side'], study['certificates']
   if not beside and not certificates:
     return None
@@ -95,6 +97,7 @@ def certificates(study: Mapping[str, Any]) -> sheet.Section | None:
 def controls(
   study: Mapping[str, Any], entries: Sequence[Entry]
 ) -> sheet.Section:
+  """The twins' drift, and the words of the null pairs."""
   metric = study['metric']
   body = [[named(entry), *_drift(entry, metric)] for entry in entries]
   twins = sheet.table(
@@ -138,6 +141,7 @@ def _drift(entry: Entry, metric: str) -> tuple[str, str]:
 
 
 def checklist(study: Mapping[str, Any]) -> sheet.Section:
+  """What a referee asks, with the figures that answer."""
   body = [
     [what, 'yes' if holds else sheet.Cell('<span class="no">NO</span>'), detail]
     for what, holds, detail in study['checklist']
@@ -156,6 +160,7 @@ def _lane_steps(program: Mapping[str, Any]) -> int:
 
 
 def cost(study: Mapping[str, Any]) -> sheet.Section:
+  """The seconds of every program."""
   body = [
     [
       program['entry'],
@@ -192,6 +197,7 @@ def cost(study: Mapping[str, Any]) -> sheet.Section:
 
 
 def reading() -> sheet.Section:
+  """How to read the report."""
   body = ''.join(f'<li>{sheet.text(line)}</li>' for line in HOW_TO_READ)
   return sheet.Section(
     'reading', 'How to read it in ten lines', f'<ol>{body}</ol>', {}
