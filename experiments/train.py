@@ -27,6 +27,7 @@ from experiments import flags
 from experiments import gates
 from experiments import keeping
 from experiments import problem as problems
+from experiments import profiling
 from experiments import session
 from experiments import start
 from gd_jax.descent import batches
@@ -61,6 +62,7 @@ FLAGS = (
   flags.RESUME,
   flags.CHECKPOINT_EVERY,
   flags.SNAPSHOTS,
+  flags.PROFILE,
   flags.JSON,
   flags.QUIET,
 )
@@ -161,6 +163,18 @@ def descend(
     values['batch_size'],
     values['init'][0],
   )
+  if values['profile']:
+    some = slice(0, profiling.UPDATES)
+    few = batch_of(values, problem.train, local, 0, some)
+    program = shards.epoch_program(step, local)
+    profiling.keep(
+      kept,
+      {
+        'gather': lambda: batch_of(values, problem.train, local, 0, some),
+        'train': lambda: program(state, few),
+        'evaluate': lambda: evaluate(state.params, test),
+      },
+    )
   if 0 in marks and not done:
     snapshots.save(kept.run.path, 0, 0, state.params, about)
   for piece in train_pieces(values, problem, step, local, state, done):
@@ -223,16 +237,7 @@ def train_pieces(
     examples = jax.device_put(problem.train)
 
   def make(key: tuple[int, int]) -> Batch:
-    order = batches.epoch_order(
-      values['seed'],
-      key[0],
-      n,
-      m,
-      shards=1 if local is None else local.size,
-      chunk=batches.chunk_on(platform),
-    )
-    part = batches.Order(*(leaf[cut[key[1]]] for leaf in order))
-    return shards.put(batches.gather(examples, part), local)
+    return batch_of(values, examples, local, key[0], cut[key[1]])
 
   whole = functools.cache(make) if m == n else None
   program = shards.epoch_program(step, local)
@@ -268,6 +273,26 @@ def train_pieces(
       compile_seconds=clock.seconds(compiled),
     )
     asked = time.perf_counter()
+
+
+def batch_of(
+  values: dict[str, Any],
+  examples: Any,
+  local: jax.sharding.Mesh | None,
+  epoch: int,
+  updates: slice,
+) -> Batch:
+  """The mini-batches of some updates of an epoch, on the device."""
+  order = batches.epoch_order(
+    values['seed'],
+    epoch,
+    problems.size_of(examples),
+    values['batch_size'],
+    shards=1 if local is None else local.size,
+    chunk=batches.chunk_on(jax.local_devices()[0].platform),
+  )
+  part = batches.Order(*(leaf[updates] for leaf in order))
+  return shards.put(batches.gather(examples, part), local)
 
 
 def steps_an_epoch(values: dict[str, Any], problem: problems.Problem) -> int:
