@@ -41,6 +41,7 @@ LONG = (
   'python -m experiments.compare --optimizers=sgd --batch_sizes=1,10,100,full',
   'python -m experiments.compare --platform=cpu',
   'python -m experiments.descend --surface=ravine',
+  'python -m experiments.descend --surface=two_minima',
   'python -m experiments.train --optimizer=adam',
 )
 # What needs a cluster, a network, a shell of its own or a file that only a run
@@ -193,7 +194,7 @@ def folder(tmp_path, monkeypatch):
   return tmp_path
 
 
-def test_all_of_it_pasted_from_top_to_bottom(folder, here, monkeypatch, capsys):
+def test_all_of_it_pasted_from_top_to_bottom(folder, here, monkeypatch):
   def run(number, command):
     with monkeypatch.context() as patch:
       if command.startswith(LONG):
