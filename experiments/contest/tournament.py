@@ -52,6 +52,7 @@ class Arena(NamedTuple):
   lane_block: int | None  # None chooses
   tuning_lanes: int  # of each contestant, before widening
   share: meshes.Share
+  programs_of: Callable[[study.Contestant], lanes.Programs]
   # (contestant, shape of a wave) -> compiled
   compiled: Callable[[study.Contestant, tuple[int, int]], futures.Future]
   division: divisions.Division
@@ -130,6 +131,7 @@ def arena(
     lane_block=values['lane_block'],
     tuning_lanes=values['rates'] * values['tuning_seeds'],
     share=share,
+    programs_of=lambda one: programs_of(one.optimizer, one.cost),
     compiled=lambda one, shape: ready(
       one.optimizer, one.cost, one.batch_size, one.init, shape
     ),
