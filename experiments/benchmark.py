@@ -31,6 +31,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import profiling
 from experiments import session
 from experiments import start
 from experiments.speed import jobs
@@ -91,6 +92,7 @@ FLAGS = (
   AGAINST,
   flags.LAYER_SIZES,
   flags.GRADIENTS,
+  flags.PROFILE,
   *flags.EVERY,
 )
 
@@ -109,6 +111,8 @@ def main(context: start.Context) -> int:
     if not rows:
       return session.interrupted(context)
     session.record(kept, rows)
+    if values['profile']:
+      trace(kept, wanted)
     others = speed_tables.references(REFERENCES)
     text = speed_tables.everything(rows, others, old)
     files.write_file(kept.run.path / 'table.txt', text.encode('ascii'))
@@ -195,6 +199,19 @@ def benchmark(
     'flags': {key: values[key] for key in sorted(values)},
   }
   return [one | about for one in rows]
+
+
+def trace(kept: session.Session, wanted: Sequence[tasks.Spec]) -> None:
+  """Traces a few updates of every row's program, after it was timed."""
+  row, sizes = mesh.row(kept.context.devices), wanted[0].layer_sizes
+  data = gate.images(tasks.EXAMPLES, sizes[0], sizes[-1])
+  profiling.keep(
+    kept,
+    {
+      tasks.name_of(spec): jobs.make(spec, row, data, profiling.UPDATES).run
+      for spec in wanted
+    },
+  )
 
 
 def import_seconds(context: start.Context) -> float | None:

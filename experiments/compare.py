@@ -35,6 +35,7 @@ from experiments.contest import side_by_side
 from experiments.contest import studies
 from experiments.contest import tables
 from experiments.contest import tournament
+from experiments.contest import traced
 from gd_jax.descent import entries
 from gd_jax.descent import schedules
 from gd_jax.descent import specs
@@ -138,6 +139,7 @@ FLAGS = (
   *flags.TRAINING,
   *flags.SEVERAL,
   flags.RESUME,
+  flags.PROFILE,
   *flags.EVERY,
 )
 
@@ -194,6 +196,7 @@ def main(context: start.Context) -> int:
     try:
       rows, programs = studies.train_all(kept, arena, protocol, plan)
       descents.keep(kept, arena, protocol, rows)
+      traced.keep(kept, arena, protocol)
     except tournament.InterruptedStudyError:
       return session.interrupted(context)
     if not context.first:

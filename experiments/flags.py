@@ -283,6 +283,12 @@ NAME = flags.DEFINE_string(
 JSON = flags.DEFINE_bool(
   'json', False, 'Print the rows as JSON lines on stdout, words on stderr.'
 )
+PROFILE = flags.DEFINE_bool(
+  'profile',
+  False,
+  'Trace some updates of every program by jax.profiler into the run directory, '
+  'profile/. They are made once more for it: no number of the run changes.',
+)
 QUIET = flags.DEFINE_bool(
   'quiet', False, 'Say nothing but errors; with --json, print the rows alone.'
 )
@@ -340,6 +346,7 @@ GROUPS = {
     RESUME,
     CHECKPOINT_EVERY,
     SNAPSHOTS,
+    PROFILE,
     JSON,
     QUIET,
   ),

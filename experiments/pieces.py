@@ -53,16 +53,7 @@ def trained(
     examples = jax.device_put(problem.train)
 
   def make(key: tuple[int, int]) -> Batch:
-    order = batches.epoch_order(
-      values['seed'],
-      key[0],
-      n,
-      m,
-      shards=1 if local is None else local.size,
-      chunk=batches.chunk_on(platform),
-    )
-    part = batches.Order(*(leaf[cut[key[1]]] for leaf in order))
-    return shards.put(batches.gather(examples, part), local)
+    return batch_of(values, examples, local, key[0], cut[key[1]])
 
   whole = functools.cache(make) if m == n else None
   program = shards.epoch_program(step, local)
@@ -98,3 +89,23 @@ def trained(
       compile_seconds=clock.seconds(compiled),
     )
     asked = time.perf_counter()
+
+
+def batch_of(
+  values: dict[str, Any],
+  examples: Any,
+  local: jax.sharding.Mesh | None,
+  epoch: int,
+  updates: slice,
+) -> Batch:
+  """The mini-batches of some updates of an epoch, on the device."""
+  order = batches.epoch_order(
+    values['seed'],
+    epoch,
+    problems.size_of(examples),
+    values['batch_size'],
+    shards=1 if local is None else local.size,
+    chunk=batches.chunk_on(jax.local_devices()[0].platform),
+  )
+  part = batches.Order(*(leaf[updates] for leaf in order))
+  return shards.put(batches.gather(examples, part), local)

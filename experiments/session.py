@@ -29,6 +29,7 @@ WHERE = (
   'resume',
   'json',
   'quiet',
+  'profile',
   'checkpoint_every',
   'data_dir',
   'manual_dir',

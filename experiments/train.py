@@ -26,6 +26,7 @@ from experiments import gates
 from experiments import keeping
 from experiments import pieces
 from experiments import problem as problems
+from experiments import profiling
 from experiments import session
 from experiments import start
 from gd_jax.descent import batches
@@ -49,6 +50,7 @@ FLAGS = (
   flags.LEARNING_RATE,
   flags.RESUME,
   flags.CHECKPOINT_EVERY,
+  flags.PROFILE,
   *flags.EVERY,
 )
 
@@ -133,6 +135,20 @@ def descend(
     values['batch_size'],
     values['init'][0],
   )
+  if values['profile']:
+    some = slice(0, profiling.UPDATES)
+    few = pieces.batch_of(values, problem.train, local, 0, some)
+    program = shards.epoch_program(step, local)
+    profiling.keep(
+      kept,
+      {
+        'gather': lambda: pieces.batch_of(
+          values, problem.train, local, 0, some
+        ),
+        'train': lambda: program(state, few),
+        'evaluate': lambda: evaluate(state.params, test),
+      },
+    )
   if 0 in marks and not done:
     snapshots.save(kept.run.path, 0, 0, state.params, about)
   for piece in pieces.trained(values, problem, step, local, state, done):

@@ -47,16 +47,22 @@ class Job(NamedTuple):
   findings: list[gate.Finding]  # against NumPy; none where it knows no method
 
 
-def make(spec: tasks.Spec, mesh: jax.sharding.Mesh, data: Images) -> Job:
-  """Compiles and checks a job.
+def make(
+  spec: tasks.Spec,
+  mesh: jax.sharding.Mesh,
+  data: Images,
+  most: int = tasks.EXAMPLES,
+) -> Job:
+  """Compiles and checks a job of at most so many updates.
 
   Raises:
     UserError: its numbers are not NumPy's, or its FLOP not the formula's.
   """
   entry = entries.parse(spec.optimizer)
   with tasks.arithmetic(spec.precision) as dtype:
-    several = spec.lanes > 1
-    job = (many if several else one)(spec, entry, mesh, data, dtype)
+    made = many if spec.lanes > 1 else one
+    steps = min(most, tasks.steps_of(spec))
+    job = made(spec, entry, mesh, data, dtype, steps)
 
   def run():
     with tasks.arithmetic(spec.precision):
@@ -71,9 +77,10 @@ def one(
   mesh: jax.sharding.Mesh,
   data: Images,
   dtype: str,
+  steps: int,
 ) -> Job:
   """The epoch of `train`: one lane, a large batch divided over the devices."""
-  m, steps, rate = spec.batch_size, tasks.steps_of(spec), entry.centre / 10
+  m, rate = spec.batch_size, entry.centre / 10
   local = shards.mesh_for(m, mesh)
   devices = 1 if local is None else local.size
   chunk = batches.chunk_on(mesh.devices.flat[0].platform)
@@ -122,9 +129,10 @@ def many(
   mesh: jax.sharding.Mesh,
   data: Images,
   dtype: str,
+  steps: int,
 ) -> Job:
   """The epoch of a wave of `compare`, as many rates as a study has."""
-  m, steps = spec.batch_size, tasks.steps_of(spec)
+  m = spec.batch_size
   rates = max(d for d in range(1, RATES + 1) if spec.lanes % d == 0)
   seeds = spec.lanes // rates
   blocks, width = tournament.wave_shape(
