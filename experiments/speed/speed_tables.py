@@ -92,7 +92,7 @@ def speed_table(rows: Sequence[Row]) -> str:
     ]
     for row in rows
   ]
-  head = ['row', 'devices', 'samples/s', 'steps/s', 'lane-steps/s']
+  head = ['row', 'dev', 'samples/s', 'steps/s', 'lane-steps/s']
   head += ['GFLOP/s', 'peak', 'roof', 'bound']
   text = tables.table(head, body)
   if any(row['numpy_difference'] is None for row in rows):
