@@ -25,7 +25,7 @@ RUNS = {
     '--snapshots=31',
   ],
   'compare': [
-    '--optimizers=sgd,adam',
+    '--optimizers=sgd,optax:adam',
     '--rates=3',
     '--tuning_seeds=2',
     '--report_seeds=7',
@@ -83,7 +83,7 @@ def strike(script, arguments, run, moment, pause, number, env):
       return process.returncode, 'ended', *process.communicate()
     except subprocess.TimeoutExpired:
       process.send_signal(number)
-      said = process.communicate(timeout=120)
+      said = process.communicate(timeout=600)
   return process.returncode, met(run), *said
 
 
