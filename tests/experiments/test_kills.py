@@ -24,6 +24,7 @@ RUNS = {
     '--checkpoint_every=2',
     '--snapshots=31',
   ],
+  # One entry is certified, which is most of what a start of it takes.
   'compare': [
     '--optimizers=sgd,optax:adam',
     '--rates=3',
@@ -107,7 +108,7 @@ def met(run):
 
 
 def campaign(
-  script, unbroken, workdir, number, times, seed, moments=MOMENTS, chain=8
+  script, unbroken, workdir, number, times, seed, moments=MOMENTS, chain=12
 ):
   """Strikes living runs `times` times, each resumed to the unbroken one's end.
 
@@ -116,14 +117,14 @@ def campaign(
   whole, seconds, env = unbroken
   draw = random.Random(seed)
   found, struck = Counter(), 0
-  pauses = {'start': seconds / 2, 'status': seconds / 6, 'end': seconds / 10}
+  pauses = {'start': seconds / 3, 'status': seconds / 6, 'end': seconds / 10}
   turns = itertools.cycle(moments)
   for n in range(10 + times):
     if struck == times:
       break
     run = workdir / f'{script}{n}'
     arguments = [*scripts.named(workdir, run.name), *RUNS[script]]
-    for _ in range(chain if chain >= times else draw.randint(2, chain)):
+    for _ in range(chain if chain >= times else draw.randint(4, chain)):
       moment = next(turns)
       pause = draw.uniform(0, pauses.get(moment, 0.02))
       code, what, out, said = strike(
