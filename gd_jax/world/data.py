@@ -10,7 +10,9 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -191,7 +193,7 @@ def _own(path: Path) -> Splits:
       archive = np.load(file, allow_pickle=False)
       missing = [f'no {key}' for key in _KEYS if key not in archive]
       if not missing:
-        _check_room(archive)
+        _check_room(file)
       arrays = {} if missing else {key: archive[key] for key in _KEYS}
       found = ', '.join(missing)
   except Exception as error:
@@ -212,8 +214,9 @@ def _own(path: Path) -> Splits:
   )
 
 
-def _check_room(archive: np.lib.npyio.NpzFile) -> None:
+def _check_room(file: IO[bytes]) -> None:
   """ValueError for arrays that unpack to more than this machine holds."""
-  size = sum(info.file_size for info in archive.zip.infolist())
+  with zipfile.ZipFile(file) as archive:
+    size = sum(info.file_size for info in archive.infolist())
   if size > machine.memory():
     raise ValueError(f'{size} bytes of arrays, more than there is memory')
