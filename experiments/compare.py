@@ -174,6 +174,7 @@ def main(context: start.Context) -> int:
   if values['extend'] is not None:
     extensions.refuse_other_data(values['extend'], problem.fingerprint)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
+  tournament.check_memory(shape, protocol, context.devices, values)
   for entry in named:
     entries.check(entry, shape, schedule)
 

@@ -5,7 +5,6 @@ import itertools
 import sys
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -157,7 +156,11 @@ def from_flags(
       f'{dataset.name}: begin with its {inputs} inputs and end with its '
       f'{dataset.classes} classes, such as {inputs},30,{dataset.classes}.'
     )
-  check_memory(sizes)
+  weights = sum(a * b for a, b in itertools.pairwise(sizes))
+  check_memory(
+    weights * np.dtype(dtype).itemsize,
+    f'--layer_sizes={",".join(map(str, sizes))}',
+  )
   decode = costs.decode_image(dataset.scale, dataset.classes)
   network = functools.partial(
     mlp.weighted_input, activation=values['activation']
@@ -193,19 +196,20 @@ def in_a_table(text: str) -> str:
   return ascii(text)[1:-1]
 
 
-def check_memory(sizes: Sequence[int]) -> None:
-  """Refuses a network that this machine cannot hold.
+def check_memory(weights: int, what: str, lanes: int = 1) -> None:
+  """Refuses what this machine cannot hold, of so many bytes of weights a lane.
 
   Raises:
-    UserError: with what its parameters and an optimizer's memory would take.
+    UserError: with what parameters and an optimizer's memory would take.
   """
-  weights = sum(a * b for a, b in itertools.pairwise(sizes))
-  needed = 4 * 4 * weights  # parameters, gradient and two moments, float32
+  needed = 4 * lanes * weights  # parameters, gradient and two moments
   there = machine.memory()
   if needed > there:
+    fewer = ' or a smaller --lane_block' if lanes > 1 else ''
     raise UserError(
-      f'--layer_sizes={",".join(map(str, sizes))} takes {needed / 2**30:,.0f} '
-      f'GiB to train and there are {there / 2**30:,.0f}: give smaller layers.'
+      f'{what} takes {needed / 2**30:,.0f} GiB to train'
+      f'{f" {lanes} lanes at once" if lanes > 1 else ""} and there are '
+      f'{there / 2**30:,.0f}: give smaller layers{fewer}.'
     )
 
 

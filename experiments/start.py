@@ -117,7 +117,14 @@ def run(
     leave(f'{experiment}: {error}', MENDABLE)
   except OSError as error:
     nobody_listens(error)
-  except Exception:
+  except Exception as error:
+    if out_of_memory(error):
+      words = (str(error) or type(error).__name__).splitlines()[0]
+      leave(
+        f'{experiment}: memory is full ({words}): give smaller layers, batches '
+        'or --lane_block, or a machine with more.',
+        MENDABLE,
+      )
     if not processes.joined():
       raise
     traceback.print_exc()
@@ -128,6 +135,14 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
       signal.signal(number, signal.SIG_IGN)
   depart(code)
+
+
+def out_of_memory(error: Exception) -> bool:
+  """Whether Python, NumPy or a device found no room for an array."""
+  # JAX has one type for all errors of a device; CPU and GPU word it so.
+  full = re.search('[Oo]ut of memory|RESOURCE_EXHAUSTED', str(error))
+  in_jax = isinstance(error, jax.errors.JaxRuntimeError) and full is not None
+  return in_jax or isinstance(error, MemoryError)
 
 
 def open_streams() -> None:

@@ -180,4 +180,5 @@ def end_of(run: Path) -> dict[str, Any]:
     # Its rows have no times: they are those of the unbroken run byte for byte.
     end['raw'] = hashlib.sha256((run / 'rows.jsonl').read_bytes()).hexdigest()
     end['study'] = untimed(json_of(run, 'study.json'))
+    del end['study']['sha256']  # its seal is of the times too
   return end

@@ -10,6 +10,7 @@ from gd_jax.pictures import contest
 from gd_jax.pictures import plots
 from gd_jax.pictures import report
 from gd_jax.world import files
+from gd_jax.world import seals
 
 
 def write(
@@ -19,7 +20,7 @@ def write(
 ) -> None:
   """Writes study.json, tables.txt, report.html and figures/."""
   written = {
-    'study.json': files.json_bytes(scored, 'the study'),
+    'study.json': seals.seal(files.json_bytes(scored, 'the study')),
     'tables.txt': tables.everything(scored).encode('ascii'),
     'report.html': report.html(scored, rows).encode(),
   }

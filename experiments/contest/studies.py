@@ -23,7 +23,16 @@ from gd_jax.types import UserError
 from gd_jax.world import files
 from gd_jax.world import mesh
 from gd_jax.world import rundir
+from gd_jax.world import seals
 
+# What a study holds that does not follow from its rows.
+INPUTS = {
+  'programs',
+  'certificates',
+  'side_by_side',
+  'images',
+  'rows_sha256',
+}
 # Rows that are known already, by (phase, entry, rates, seeds) of their unit.
 Known = dict[tuple, list[dict[str, Any]]]
 
@@ -253,17 +262,11 @@ def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
     UserError: rows are missing or altered, or no rows of a study.
   """
   rows = rundir.read_rows(run)
-  try:
-    wanted = sum(program['rows'] for program in study_there['programs'])
-    whole = all(
-      {'phase', 'entry', 'seed', 'step'} <= row.keys() for row in rows
-    )
-  except (KeyError, TypeError):
-    wanted, whole = -1, False
-  if len(rows) != wanted or not whole:
+  wanted = sum(program['rows'] for program in study_there['programs'])
+  if len(rows) != wanted:
     raise UserError(
-      f'{files.shown(run)}/rows.jsonl does not hold the {max(wanted, 0)} rows '
-      f'that its study.json counts but {len(rows)}: bring back a copy of both.'
+      f'{files.shown(run)}/rows.jsonl does not hold the {wanted} rows that its '
+      f'study.json counts but {len(rows)}: bring back a copy of both.'
     )
   if rundir.rows_sha256(run) != study_there['rows_sha256']:
     raise UserError(
@@ -280,21 +283,14 @@ def stored(run: str) -> dict[str, Any]:
     UserError: there is none, or it is damaged.
   """
   file = pathlib.Path(run) / 'study.json'
-  found = files.parsed(files.read_file(file))
   try:
+    found = seals.unsealed(files.read_file(file))
     study.protocol_from(found['protocol'])
-    complete = set(found) >= {
-      'programs',
-      'certificates',
-      'side_by_side',
-      'images',
-      'rows_sha256',
-    }
-  except (KeyError, TypeError, IndexError):
-    complete = False
-  if not complete:
+    if not found.keys() >= INPUTS:
+      raise ValueError('it lacks what this version reads')
+  except (ValueError, KeyError, TypeError, IndexError) as error:
     raise UserError(
-      f'{files.shown(file)} is no study: expected the JSON that compare '
-      'writes when a study is finished.'
-    )
+      f'{files.shown(file)} is no study as compare writes it '
+      f'({files.shown(error)}): bring back a copy of it, or compare again.'
+    ) from error
   return found

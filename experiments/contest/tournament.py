@@ -215,6 +215,31 @@ def wave_shape(
   return each * devices, width
 
 
+def check_memory(
+  params: Any,
+  protocol: study.Protocol,
+  devices: Sequence[Any],
+  values: Mapping[str, Any],
+) -> None:
+  """Refuses lanes that this machine cannot hold side by side.
+
+  Raises:
+    UserError: with how many there would be, and what they take.
+  """
+  blocks, width = wave_shape(
+    'cpu',  # one block a device, which is the least anywhere
+    devices=len(devices),
+    rates=protocol.rates,
+    seeds=len(protocol.tuning_seeds),
+    lane_block=values['lane_block'],
+    epoch_bytes=0,
+  )
+  weights = sum(
+    leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)
+  )
+  problems.check_memory(weights, 'this study', blocks * width)
+
+
 def compile_ahead(arena: Arena, units: Sequence[study.Unit]) -> None:
   """Starts compiling what the units will need, in the background."""
   for unit in units:

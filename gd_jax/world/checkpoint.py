@@ -7,6 +7,7 @@ to there and of its own text, the tree of paths, dtypes and shapes, and the
 configuration. The newest sound one is found by listing and verifying.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from collections.abc import Collection
@@ -157,6 +158,15 @@ def _newest(
       f'{"; ".join(skipped)}; no sound checkpoint is left, so bring back a '
       'copy or run again under another --name.'
     )
+  return None
+
+
+def newest_config(run_path: str | Path) -> dict[str, Any] | None:
+  """The configuration in the newest sound manifest, None where none is."""
+  folder = Path(run_path) / 'checkpoint'
+  for step in _steps(folder, 'json'):
+    with contextlib.suppress(OSError, ValueError, UserError):
+      return _manifest(folder, step)['config']
   return None
 
 

@@ -10,7 +10,9 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from gd_jax.types import Images
 from gd_jax.types import UserError
 from gd_jax.world import cache
 from gd_jax.world import files
+from gd_jax.world import machine
 from gd_jax.world import prepare
 from gd_jax.world import splits
 from gd_jax.world.splits import Splits
@@ -189,6 +192,8 @@ def _own(path: Path) -> Splits:
     with open(path, 'rb') as file:
       archive = np.load(file, allow_pickle=False)
       missing = [f'no {key}' for key in _KEYS if key not in archive]
+      if not missing:
+        _check_room(file)
       arrays = {} if missing else {key: archive[key] for key in _KEYS}
       found = ', '.join(missing)
   except Exception as error:
@@ -207,3 +212,11 @@ def _own(path: Path) -> Splits:
     mend='save it again with pixels as np.round(255 * x).astype(np.uint8) '
     'where they lie in [0, 1], and labels as y.astype(np.uint8)',
   )
+
+
+def _check_room(file: IO[bytes]) -> None:
+  """ValueError for arrays that unpack to more than this machine holds."""
+  with zipfile.ZipFile(file) as archive:
+    size = sum(info.file_size for info in archive.infolist())
+  if size > machine.memory():
+    raise ValueError(f'{size} bytes of arrays, more than there is memory')

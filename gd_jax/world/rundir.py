@@ -20,8 +20,10 @@ from typing import Any
 from typing import NamedTuple
 
 from gd_jax.types import UserError
+from gd_jax.world import checkpoint
 from gd_jax.world import files
 from gd_jax.world import lock
+from gd_jax.world import seals
 
 STATUSES = ('RUNNING', 'COMPLETED', 'DIVERGED', 'INTERRUPTED', 'FAILED')
 
@@ -79,7 +81,7 @@ def open_run(
         leftover.unlink()
       lock.say_who(held)
       if found is None:
-        files.write_file(path / 'config.json', text)
+        files.write_file(path / 'config.json', seals.seal(text))
       if not (path / 'rows.jsonl').exists():
         files.write_file(path / 'rows.jsonl', b'')
     except OSError as error:
@@ -189,15 +191,24 @@ def read_status(path: str | Path) -> Status:
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-  """The configuration of the run at `path`, as config.json holds it."""
+  """The configuration of the run at `path`, as config.json holds it.
+
+  Where that is damaged, the newest sound manifest of a checkpoint has a copy.
+
+  Raises:
+    UserError: there is none, or it is damaged and no copy is there.
+  """
   file = Path(path) / 'config.json'
-  config = files.parsed(files.read_file(file))
-  if not isinstance(config, dict):
+  try:
+    return seals.unsealed(files.read_file(file))
+  except ValueError as error:
+    copy = checkpoint.newest_config(path)
+    if copy is not None:
+      return copy
     raise UserError(
-      f'{files.shown(file)} is damaged: expected one JSON object; every sound '
-      'checkpoint/*.json holds a copy under "config" to bring back.'
-    )
-  return config
+      f'{files.shown(file)} is damaged ({error}) and no checkpoint has a copy '
+      'of it: bring one back or run again under another --name.'
+    ) from error
 
 
 def _excerpt(line: bytes) -> str:

@@ -1,7 +1,7 @@
-"""What was written is what is read: digests, and manifests that hold their own.
+"""What was written is what is read: digests, and JSON that holds its own.
 
-A manifest is ASCII JSON that ends in the SHA-256 of the same text without that
-entry.
+Sealed text is ASCII JSON that ends in the SHA-256 of the same text without that
+entry: manifests, config.json and study.json.
 """
 
 import hashlib
@@ -18,11 +18,40 @@ def sha256(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()
 
 
+def seal(text: bytes) -> bytes:
+  """The text of a JSON object, and the SHA-256 of it as its last entry."""
+  text = text.removesuffix(b'\n')
+  return text[:-2] + f',\n "sha256": "{sha256(text)}"\n}}\n'.encode('ascii')
+
+
 def sealed(body: Mapping[str, Any]) -> bytes:
-  """The manifest's bytes: ASCII JSON that ends in the SHA-256 of itself."""
-  text = json.dumps(body, indent=1, allow_nan=False)
-  seal = sha256(text.encode('ascii'))
-  return f'{text[:-2]},\n "sha256": "{seal}"\n}}\n'.encode('ascii')
+  """The body as ASCII JSON that ends in the SHA-256 of itself.
+
+  Raises:
+    ValueError: JSON cannot hold a number of the body.
+  """
+  return seal(json.dumps(body, indent=1, allow_nan=False).encode('ascii'))
+
+
+def unsealed(data: bytes) -> dict[str, Any]:
+  """What sealed text says.
+
+  Raises:
+    ValueError: it is no JSON, or not as it was written.
+  """
+  body = files.parsed(data)
+  if not isinstance(body, dict):
+    raise ValueError('it is no JSON object')
+  body.pop('sha256', None)
+  try:
+    same = sealed(body) == data
+  except (ValueError, RecursionError):  # what `sealed` never wrote
+    same = False
+  if not same:
+    version = body.get('format')
+    known = f' (format {version})' if isinstance(version, int) else ''
+    raise ValueError(f'it is not as it was written{known}')
+  return body
 
 
 def opened(file: Path) -> dict[str, Any]:
@@ -31,17 +60,10 @@ def opened(file: Path) -> dict[str, Any]:
   Raises:
     ValueError: it is no JSON, or not as it was written.
   """
-  data = file.read_bytes()
-  body = files.parsed(data)
-  if not isinstance(body, dict):
-    raise ValueError('its manifest is no JSON')
-  body.pop('sha256', None)
-  version = body.get('format')
-  if sealed(body) != data:
-    raise ValueError(
-      f'its manifest (format {version!a}) is not as it was written'
-    )
-  return body
+  try:
+    return unsealed(file.read_bytes())
+  except ValueError as error:
+    raise ValueError(f'its manifest is damaged: {error}') from error
 
 
 def arrays(file: Path, manifest: Mapping[str, Any]) -> bytes:

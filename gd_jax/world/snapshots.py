@@ -88,6 +88,8 @@ def _track(folder: Path, template: Any) -> Track | None:
   for step in steps:
     try:
       manifest = seals.opened(folder / f'{step}.json')
+      if manifest['step'] != step:
+        raise ValueError(f'its manifest is that of step {manifest["step"]}')
       if manifest['leaves'] != arrays.outline(template):
         raise UserError(
           f'{files.shown(folder)}/{step} holds {_shapes(manifest["leaves"])} '

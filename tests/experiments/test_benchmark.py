@@ -24,6 +24,7 @@ from gd_jax.types import UserError
 from gd_jax.world import clock
 from gd_jax.world import mesh
 from gd_jax.world import peaks
+from tests import damage
 
 ROOT = Path(__file__).parents[2]
 SIZES = (20, 6, 3)
@@ -241,6 +242,33 @@ def test_an_accelerator_passes_the_gate_once(monkeypatch, tmp_path):
   assert 'agree with NumPy to 1.0e-06' in said[0]
   assert 'checked against NumPy on' in said[1]
   assert all('\n' not in line for line in said)
+
+
+def test_a_damaged_word_of_the_gate_counts_for_nothing(monkeypatch, tmp_path):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  monkeypatch.setattr(gates.mesh, 'row', lambda devices: None)
+  tried = []
+  found = gate.Finding('a program', 1e-6, 1e-3)
+  monkeypatch.setattr(
+    gate, 'try_device', lambda *_, **given: tried.append(given) or [found]
+  )
+
+  def passes():
+    before = len(tried)
+    gates.pass_once(accelerator(), 'float32', 'float32', lambda _: None)
+    return len(tried) == before
+
+  assert not passes()
+  assert passes()
+  [file] = tmp_path.rglob('*.json')
+  whole = file.read_bytes()
+  for place in range(0, len(whole), 3):
+    file.write_bytes(damage.done(whole, (place, place % 8)))
+    assert not passes()
+    file.write_bytes(damage.done(whole, (place, None)))
+    assert not passes()
+  assert passes()
+  assert file.read_bytes() == whole
 
 
 def test_a_wrong_accelerator_trains_nothing_and_is_tried_again(

@@ -3,14 +3,19 @@
 import json
 import shutil
 
+import hypothesis
 import jax
 import pytest
 
+from experiments.contest import studies
 from gd_jax.descent import train
 from gd_jax.model import costs
 from gd_jax.model import mlp
+from gd_jax.types import UserError
 from gd_jax.world import data
+from gd_jax.world import seals
 from gd_jax.world import snapshots
+from tests import damage
 from tests import scripts
 
 SMALL = ('--rates=3', '--tuning_seeds=2', '--epochs=2')
@@ -218,9 +223,75 @@ def test_rows_that_are_not_all_there_are_refused(tmp_path, finished):
   found = compare(tmp_path, 'unused', *flags, code=2)
   assert 'SHA-256' in found.stderr
   assert not (tmp_path / 'unused').exists()
-  (broken / 'study.json').write_text('{"protocol": {}}')
-  found = compare(tmp_path, 'unused', f'--rescore={broken}', code=2)
-  assert 'study.json' in found.stderr
+
+
+@pytest.fixture(scope='module')
+def broken(tmp_path_factory, finished):
+  """A copy of the study to damage, and its study.json as it was."""
+  workdir, _ = finished
+  copy = tmp_path_factory.mktemp('broken') / 'two'
+  shutil.copytree(workdir / 'two', copy)
+  return copy, (copy / 'study.json').read_bytes()
+
+
+def damaged_study_is_refused(broken, harm):
+  run, whole = broken
+  (run / 'study.json').write_bytes(damage.done(whole, harm))
+  with pytest.raises(UserError) as caught:
+    studies.stored(str(run))
+  said = str(caught.value)
+  assert said.startswith(f'{run}/study.json is no study as compare writes it (')
+  assert said.isprintable()
+
+
+@hypothesis.given(damage.DAMAGES)
+@hypothesis.settings(
+  derandomize=True, deadline=None, max_examples=40, database=None
+)
+def test_a_damaged_study_is_refused(broken, harm):
+  damaged_study_is_refused(broken, harm)
+
+
+@pytest.mark.claims
+@hypothesis.given(damage.DAMAGES)
+@hypothesis.settings(
+  derandomize=True, deadline=None, max_examples=500, database=None
+)
+def test_a_damaged_study_is_refused_five_hundred_times(broken, harm):
+  damaged_study_is_refused(broken, harm)
+
+
+@pytest.mark.parametrize(
+  'what',
+  [
+    ['--rescore={}'],
+    pytest.param(
+      ['--extend={}', '--optimizers=momentum'], marks=pytest.mark.claims
+    ),
+  ],
+)
+def test_a_damaged_study_is_one_sentence(tmp_path, broken, what):
+  run, whole = broken
+  # One certificate now says something else, and all else follows from rows.
+  altered = whole.replace(b'"verdict": "identical"', b'"verdict": "ideltical"')
+  assert altered != whole
+  (run / 'study.json').write_bytes(altered)
+  arguments = [one.format(run) for one in what]
+  found = compare(tmp_path, 'unused', *arguments, code=2)
+  said = found.stderr.splitlines()[-1]
+  assert said.startswith(f'compare: {run}/study.json is no study')
+  assert 'not as it was written' in said
+  assert 'Traceback' not in found.stderr
+  assert not (tmp_path / 'unused').exists()
+
+
+@pytest.mark.parametrize(
+  'text', ['[]', '{"protocol": {}}', '{"protocol": 7}', '{"programs": []}']
+)
+def test_a_sealed_study_of_other_parts_is_refused(tmp_path, text):
+  (tmp_path / 'study.json').write_bytes(seals.seal(text.encode()))
+  with pytest.raises(UserError, match='is no study'):
+    studies.stored(str(tmp_path))
 
 
 def test_a_planted_failure_is_marked_ranked_last_and_counted(tmp_path):

@@ -15,6 +15,8 @@ from experiments.inside import sharpness
 from experiments.inside import tracks
 from gd_jax.pictures import polls
 from gd_jax.types import UserError
+from gd_jax.world import rundir
+from gd_jax.world import seals
 
 ROOT = Path(__file__).parents[2]
 PICTURES = [
@@ -118,10 +120,13 @@ def copies(workdir, tmp_path):
 
 
 def edit(path, **flags):
-  file = path / 'config.json'
-  config = json.loads(file.read_text())
+  config = rundir.read_config(path)
   config['flags'] |= flags
-  file.write_text(json.dumps(config))
+  configure(path, config)
+
+
+def configure(path, config):
+  (path / 'config.json').write_bytes(seals.sealed(config))
 
 
 def reader(folder, *arguments):
@@ -183,12 +188,22 @@ def test_a_run_of_another_cost_data_dtype_or_script(copies):
     reader(copies, 'seed0', 'seed1'), '--cost=cross_entropy', '--cost=quadratic'
   )
   refused(context(copies, 'seed0'), 'float32', '--precision=float32')
-  file = copies / 'seed0' / 'config.json'
-  config = json.loads(file.read_text())
-  file.write_text(json.dumps(config | {'data': 'f' * 64}))
+  config = rundir.read_config(copies / 'seed0')
+  configure(copies / 'seed0', config | {'data': 'f' * 64})
   refused(reader(copies, 'seed0'), 'was trained on data ffff')
-  file.write_text(json.dumps(config | {'experiment': 'descend'}))
+  configure(copies / 'seed0', config | {'experiment': 'descend'})
   refused(reader(copies, 'seed0'), 'run of descend')
+
+
+def test_a_damaged_configuration_is_that_of_the_checkpoint(copies):
+  whole = tracks.read(reader(copies, 'seed0'))
+  file = copies / 'seed0' / 'config.json'
+  text = file.read_text().replace('"quadratic"', '"puadratic"')
+  file.write_text(text.replace('"epochs": 2', '"epochs": 3'))
+  found = tracks.read(reader(copies, 'seed0'))
+  assert found.values == whole.values
+  shutil.rmtree(copies / 'seed0' / 'checkpoint')
+  refused(reader(copies, 'seed0'), 'config.json is damaged', '--name')
 
 
 def test_a_damaged_snapshot(copies):

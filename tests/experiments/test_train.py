@@ -70,6 +70,32 @@ def test_divergence_of_a_batch_on_all_devices_is_said_too(tmp_path):
   assert 'update 2 ' in scripts.json_of(tmp_path / 'd', 'status.json')['reason']
 
 
+# Half a GiB more than it has when it begins to train.
+FULL = """
+import resource
+from experiments import gates
+def limit(*_):
+  with open('/proc/self/statm') as file:
+    size = int(file.read().split()[0]) * resource.getpagesize() + 2**29
+  resource.setrlimit(resource.RLIMIT_AS, (size, size))
+gates.pass_once = limit
+"""
+
+
+def test_memory_that_is_full_is_one_sentence(tmp_path):
+  found = scripts.run(
+    'train',
+    *scripts.named(tmp_path, 'a'),
+    '--layer_sizes=64,9000,9000,10',
+    setup=FULL,
+    code=2,
+  )
+  scripts.sentence(found, 2, 'train: memory is full (', 'smaller layers')
+  status = scripts.json_of(tmp_path / 'a', 'status.json')
+  assert status['status'] == 'FAILED'
+  assert 'memory' in status['reason']
+
+
 def test_batch_descent_on_all_devices_goes_on_with_the_same_bits(tmp_path):
   arguments = ['--batch_size=full', '--epochs=4']
   train(tmp_path, 'whole', *arguments)

@@ -327,6 +327,7 @@ def test_every_value_is_honoured_or_refused(script, attempt):
     ('descend', ['--start=1e39,0'], '1e39'),
     ('descend', ['--start=random:\xb2'], 'random:N'),
     ('compare', ['--report_seeds=2000000'], '--report_seeds'),
+    ('compare', ['--layer_sizes=64,20000,20000,10', '--rates=40'], 'GiB to'),
     ('train', ['--schedule=step+every=1e308+factor=2'], '1e+30'),
     ('train', ['--data_dir', '--nojson'], 'no value'),
     ('train', ['--epochs=\x1b[2J'], '\\x1b[2J'),

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from gd_jax.types import UserError
 from gd_jax.world import data
+from gd_jax.world import machine
 from gd_jax.world import splits
 
 ROOT = Path(__file__).parents[2]
@@ -226,6 +227,25 @@ def test_a_file_that_claims_too_much_is_refused(tmp_path, shape):
   with pytest.raises(UserError, match=r'cannot be used|uint8 images') as error:
     data.load(str(path))
   one_sentence(error)
+
+
+def test_a_file_that_unpacks_to_more_than_memory_is_refused(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / 'bomb.npz'
+  arrays = own()
+  arrays['x_train'] = np.zeros((10, 1000, 1000), np.uint8)
+  arrays['y_train'] = np.arange(10, dtype=np.uint8) % 3
+  np.savez_compressed(path, **arrays)
+  assert path.stat().st_size < 100_000
+  monkeypatch.setattr(machine, 'memory', lambda: 9_000_000)
+  with pytest.raises(UserError, match=r'10\d+ bytes of') as error:
+    data.load(str(path))
+  one_sentence(error)
+  monkeypatch.undo()
+  arrays['x_test'] = np.zeros((5, 1000, 1000), np.uint8)
+  np.savez_compressed(path, **arrays)
+  data.load(str(path))
 
 
 @pytest.mark.parametrize('what', ['missing', 'folder', 'text', 'npy', 'empty'])

@@ -1,4 +1,6 @@
+import contextlib
 import fcntl
+import itertools
 import json
 import os
 import resource
@@ -10,12 +12,13 @@ import time
 import hypothesis
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 from gd_jax.types import UserError
+from gd_jax.world import checkpoint
 from gd_jax.world import files
 from gd_jax.world import lock
 from gd_jax.world import rundir
+from tests import damage
 
 CONFIG = {
   'seed': 3,
@@ -209,25 +212,66 @@ def test_config_that_json_cannot_hold_is_refused(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-@hypothesis.given(st.integers(0, 10**6), st.integers(0, 8))
-@hypothesis.settings(derandomize=True, deadline=None, max_examples=60)
-def test_damaged_config_is_refused_or_the_same(tmp_path_factory, place, bit):
-  workdir = tmp_path_factory.mktemp('flip')
-  rundir.close_run(rundir.open_run(workdir, 'a', CONFIG))
-  file = workdir / 'a' / 'config.json'
-  data = bytearray(file.read_bytes())
-  place %= len(data)
-  if bit == 8:
-    del data[place:]
-  else:
-    data[place] ^= 1 << bit
-  file.write_bytes(data)
-  if files.parsed(bytes(data)) == CONFIG:
-    rundir.close_run(rundir.open_run(workdir, 'a', CONFIG, resume=True))
-  else:
-    refused(
-      lambda: rundir.open_run(workdir, 'a', CONFIG, resume=True), file.parent
-    )
+@pytest.fixture(scope='module')
+def sound(tmp_path_factory):
+  """A run with a checkpoint, and its files as they were."""
+  workdir = tmp_path_factory.mktemp('flips')
+  run = rundir.open_run(workdir, 'a', CONFIG)
+  rundir.write_status(run, 'COMPLETED', 'because')
+  checkpoint.save(run.path, step=1, state=(), config=CONFIG, extra={})
+  rundir.close_run(run)
+  names = 'config.json', 'status.json', 'checkpoint/1.json'
+  return run.path, {name: (run.path / name).read_bytes() for name in names}
+
+
+def damaged_config_is_never_another(sound, harm):
+  path, whole = sound
+  file, copy = path / 'config.json', path / 'checkpoint' / '1.json'
+
+  def resumed():
+    run = rundir.open_run(path.parent, 'a', CONFIG, resume=True)
+    rundir.close_run(run)
+
+  file.write_bytes(damage.done(whole['config.json'], harm))
+  try:
+    resumed()
+    assert rundir.read_config(path) == CONFIG
+    # The copy is damaged too, at the same place.
+    copy.write_bytes(damage.done(whole['checkpoint/1.json'], harm))
+    refused(resumed, f'{path}/config.json is damaged', 'no checkpoint')
+  finally:
+    file.write_bytes(whole['config.json'])
+    copy.write_bytes(whole['checkpoint/1.json'])
+
+
+@hypothesis.given(damage.DAMAGES)
+@hypothesis.settings(
+  derandomize=True, deadline=None, max_examples=40, database=None
+)
+def test_damaged_config_is_never_another(sound, harm):
+  damaged_config_is_never_another(sound, harm)
+
+
+@pytest.mark.claims
+@hypothesis.given(damage.DAMAGES)
+@hypothesis.settings(
+  derandomize=True, deadline=None, max_examples=500, database=None
+)
+def test_damaged_config_is_never_another_five_hundred_times(sound, harm):
+  damaged_config_is_never_another(sound, harm)
+
+
+def test_damaged_status_is_refused_or_the_same(sound):
+  path, whole = sound
+  file, data = path / 'status.json', whole['status.json']
+  harms = itertools.product(range(len(data)), [None, *range(8)])
+  try:
+    for harm in harms:
+      file.write_bytes(damage.done(data, harm))
+      with contextlib.suppress(UserError):
+        assert rundir.read_status(path).status == 'COMPLETED'
+  finally:
+    file.write_bytes(data)
 
 
 def test_rows_are_ascii_json_and_finite(run):

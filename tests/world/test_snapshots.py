@@ -1,11 +1,16 @@
 """Snapshots come back bit for bit, or say in one sentence why they do not."""
 
+import re
+
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from gd_jax.types import Layer
 from gd_jax.types import UserError
 from gd_jax.world import snapshots
+from tests import damage
 
 ABOUT = {'entry': 'sgd', 'learning_rate': 0.5, 'seed': 3}
 
@@ -41,13 +46,48 @@ def test_arrays_without_a_manifest_are_no_snapshot(tmp_path):
   assert snapshots.load(tmp_path, params(0))[0].steps == [0]
 
 
-@pytest.mark.parametrize('name', ['40.npz', '40.json'])
-def test_one_flipped_bit_is_seen(tmp_path, name):
-  file = kept(tmp_path) / 'snapshots' / '01' / name
-  data = bytearray(file.read_bytes())
-  data[len(data) // 2] ^= 1
-  file.write_bytes(data)
-  with pytest.raises(UserError, match=r'01/40 is damaged'):
+@pytest.fixture(scope='module')
+def sound(tmp_path_factory):
+  """Snapshots to damage, and their files as they were."""
+  path = kept(tmp_path_factory.mktemp('flips'))
+  files = sorted((path / 'snapshots').rglob('*.*'))
+  return path, {file: file.read_bytes() for file in files}
+
+
+def damage_is_seen(sound, place, harm):
+  path, whole = sound
+  file = list(whole)[place % len(whole)]
+  file.write_bytes(damage.done(whole[file], harm))
+  said = f'{file.with_suffix("")} is damaged'
+  try:
+    with pytest.raises(UserError, match=re.escape(said)):
+      snapshots.load(path, params(0))
+  finally:
+    file.write_bytes(whole[file])
+
+
+@hypothesis.given(st.integers(0, 9), damage.DAMAGES)
+@hypothesis.settings(
+  derandomize=True, deadline=None, max_examples=40, database=None
+)
+def test_damage_is_seen(sound, place, harm):
+  damage_is_seen(sound, place, harm)
+
+
+@pytest.mark.claims
+@hypothesis.given(st.integers(0, 9), damage.DAMAGES)
+@hypothesis.settings(
+  derandomize=True, deadline=None, max_examples=1000, database=None
+)
+def test_damage_is_seen_a_thousand_times(sound, place, harm):
+  damage_is_seen(sound, place, harm)
+
+
+def test_a_snapshot_under_another_number_is_seen(tmp_path):
+  folder = kept(tmp_path) / 'snapshots' / '00'
+  for suffix in ('npz', 'json'):
+    (folder / f'7.{suffix}').rename(folder / f'8.{suffix}')
+  with pytest.raises(UserError, match=r'00/8 is damaged .* that of step 7'):
     snapshots.load(tmp_path, params(0))
 
 
