@@ -3,9 +3,6 @@
 import json
 import resource
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +12,8 @@ from experiments.inside import sharpness
 from experiments.inside import tracks
 from gd_jax.pictures import polls
 from gd_jax.types import UserError
+from tests import scripts
 
-ROOT = Path(__file__).parents[2]
 PICTURES = [
   'between',
   'confusion',
@@ -31,21 +28,9 @@ PICTURES = [
 ]
 
 
-def call(script, workdir, name, *arguments):
-  return subprocess.run(
-    [
-      sys.executable,
-      '-m',
-      f'experiments.{script}',
-      f'--workdir={workdir}',
-      f'--name={name}',
-      *arguments,
-    ],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+def call(script, workdir, name, *arguments, **more):
+  where = scripts.named(workdir, name)
+  return scripts.run(script, *where, *arguments, code=None, **more)
 
 
 @pytest.fixture(scope='module')
@@ -228,7 +213,9 @@ def test_all_of_mnist_fits_in_two_gigabytes(
   call(
     'train', tmp_path, 'm', '--snapshots=2', '--validation_size=0', *arguments
   )
-  found = call('inspect_run', tmp_path, 'look', 'm', f'--data_dir={mnist_dir}')
+  found = call(
+    'inspect_run', tmp_path, 'look', 'm', f'--data_dir={mnist_dir}', fresh=True
+  )
   assert found.returncode == 0, found.stderr
   record_property('said', found.stdout)
   used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
