@@ -268,6 +268,12 @@ def takes_positionals(module):
   )
 
 
+@functools.cache
+def plain_flags(attempt, script):
+  """What the script takes where nothing is given."""
+  return attempt(script, [])[2]['flags']
+
+
 def honoured_or_refused(attempt, script, line, asked):
   code, said, config = attempt(script, line)
   if code is not None:
@@ -281,7 +287,7 @@ def honoured_or_refused(attempt, script, line, asked):
     return 'refused'
   if config is None:
     return 'begun'
-  plain = attempt(script, [])[2]['flags']
+  plain = plain_flags(attempt, script)
   for name, value in config['flags'].items():
     if name in asked:
       wanted = readings(asked[name])
