@@ -1,5 +1,6 @@
 """Strict numerics for every test: float64 at hand, no silent promotion."""
 
+import gc
 import hashlib
 import importlib
 import os
@@ -27,6 +28,12 @@ jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
 jax.config.update('jax_default_matmul_precision', 'highest')
+
+
+def pytest_collection_finish():
+  """What is imported by now stays: no collection looks through it again."""
+  gc.collect()
+  gc.freeze()
 
 
 @pytest.fixture(scope='session')

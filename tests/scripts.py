@@ -5,11 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests import forks
+
+TIMEOUT = 300
 ROOT = Path(__file__).parents[1]
 # All that may differ between two runs of one study, wherever it stands.
 TIMES = {
@@ -60,21 +64,58 @@ def run(
   setup: str = '',
   before: tuple[str, ...] = (),
   cwd: Path = ROOT,
+  fresh: bool = False,
 ) -> subprocess.CompletedProcess:
-  """Runs a script to its end, which has to be `code` unless that is None."""
-  found = subprocess.run(
+  """Runs a script to its end, which has to be `code` unless that is None.
+
+  Its process is forked from one that has imported everything, unless it is to
+  be `fresh`, or has to start in its own way.
+  """
+  if not (fresh or env or before or cwd != ROOT) and forks.possible():
+    found = forked(script, *arguments, setup=setup)
+  else:
+    found = started(
+      script, *arguments, env=env, setup=setup, before=before, cwd=cwd
+    )
+  if code is not None:
+    assert found.returncode == code, found.stderr[-2000:]
+  return found
+
+
+def forked(
+  script: str, *arguments: object, setup: str
+) -> subprocess.CompletedProcess:
+  """Runs a script in a fork of a process that has all modules."""
+  line = [script, *map(str, arguments)]
+  with tempfile.TemporaryDirectory() as folder:
+    files = {name: f'{folder}/{name}' for name in ('out', 'err')}
+    code = forks.run({'arguments': line, 'setup': setup, **files}, TIMEOUT)
+    said = [
+      Path(file).read_text(encoding='utf-8', errors='backslashreplace')
+      for file in files.values()
+    ]
+  return subprocess.CompletedProcess(line, code, *said)
+
+
+def started(
+  script: str,
+  *arguments: object,
+  env: dict[str, str] | None,
+  setup: str,
+  before: tuple[str, ...],
+  cwd: Path,
+) -> subprocess.CompletedProcess:
+  """Runs a script in a new Python."""
+  return subprocess.run(
     [*before, *command(script, *arguments, setup=setup)],
     cwd=cwd,
     env=os.environ | (env or {}),
     capture_output=True,
     encoding='utf-8',
     errors='backslashreplace',
-    timeout=300,
+    timeout=TIMEOUT,
     check=False,
   )
-  if code is not None:
-    assert found.returncode == code, found.stderr[-2000:]
-  return found
 
 
 def named(workdir: Path, name: str) -> list[str]:

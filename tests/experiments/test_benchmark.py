@@ -25,6 +25,7 @@ from gd_jax.world import clock
 from gd_jax.world import mesh
 from gd_jax.world import peaks
 from tests import damage
+from tests import scripts
 
 ROOT = Path(__file__).parents[2]
 SIZES = (20, 6, 3)
@@ -289,13 +290,7 @@ def test_a_wrong_accelerator_trains_nothing_and_is_tried_again(
 
 
 def test_help_and_readme_explain_the_table_in_the_same_words():
-  found = subprocess.run(
-    [sys.executable, '-m', 'experiments.benchmark', '--help'],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=True,
-  )
+  found = scripts.run('benchmark', '--help')
   words = found.stdout.partition('How to read the table:\n\n')[2]
   ten = words.partition('\n\n')[0].splitlines()
   assert 8 <= len(ten) <= 10

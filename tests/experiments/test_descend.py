@@ -1,11 +1,7 @@
 """`descend` and `textbook` as they are called."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,27 +17,12 @@ from gd_jax.descent import outcomes
 from gd_jax.model import surfaces
 from gd_jax.pictures import page
 from gd_jax.types import UserError
-
-ROOT = Path(__file__).parents[2]
+from tests import scripts
 
 
 def call(tmp_path, script, *arguments, name='run', **environment):
-  done = subprocess.run(
-    [
-      sys.executable,
-      '-m',
-      f'experiments.{script}',
-      f'--workdir={tmp_path}',
-      f'--name={name}',
-      '--platform=cpu',
-      *arguments,
-    ],
-    capture_output=True,
-    text=True,
-    cwd=ROOT,
-    env={**os.environ, 'MPLBACKEND': 'Agg', **environment},
-    check=False,
-  )
+  where = [*scripts.named(tmp_path, name), '--platform=cpu']
+  done = scripts.run(script, *where, *arguments, code=None, env=environment)
   return done.returncode, done.stdout, done.stderr
 
 

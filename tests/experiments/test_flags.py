@@ -17,15 +17,8 @@ from tests import scripts
 ROOT = Path(__file__).parents[2]
 
 
-def run(script, *arguments, cwd=ROOT, timeout=120):
-  return subprocess.run(
-    [sys.executable, '-m', f'experiments.{script}', *arguments],
-    cwd=cwd,
-    capture_output=True,
-    text=True,
-    timeout=timeout,
-    check=False,
-  )
+def run(script, *arguments, **more):
+  return scripts.run(script, *arguments, code=None, **more)
 
 
 def refused(found, code, *words):
@@ -114,7 +107,7 @@ def test_a_rate_is_a_finite_number_above_zero(value, monkeypatch, capsys):
 
 
 def test_a_script_says_so_from_a_shell():
-  refused(run('train', '--epochs=0'), 1, '--epochs=0')
+  refused(run('train', '--epochs=0', fresh=True), 1, '--epochs=0')
 
 
 @pytest.mark.parametrize(

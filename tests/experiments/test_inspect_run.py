@@ -3,9 +3,6 @@
 import json
 import resource
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,8 +14,8 @@ from gd_jax.pictures import polls
 from gd_jax.types import UserError
 from gd_jax.world import rundir
 from gd_jax.world import seals
+from tests import scripts
 
-ROOT = Path(__file__).parents[2]
 PICTURES = [
   'between',
   'confusion',
@@ -33,21 +30,9 @@ PICTURES = [
 ]
 
 
-def call(script, workdir, name, *arguments):
-  return subprocess.run(
-    [
-      sys.executable,
-      '-m',
-      f'experiments.{script}',
-      f'--workdir={workdir}',
-      f'--name={name}',
-      *arguments,
-    ],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+def call(script, workdir, name, *arguments, **more):
+  where = scripts.named(workdir, name)
+  return scripts.run(script, *where, *arguments, code=None, **more)
 
 
 @pytest.fixture(scope='module')
@@ -258,7 +243,9 @@ def test_all_of_mnist_fits_in_two_gigabytes(
   call(
     'train', tmp_path, 'm', '--snapshots=2', '--validation_size=0', *arguments
   )
-  found = call('inspect_run', tmp_path, 'look', 'm', f'--data_dir={mnist_dir}')
+  found = call(
+    'inspect_run', tmp_path, 'look', 'm', f'--data_dir={mnist_dir}', fresh=True
+  )
   assert found.returncode == 0, found.stderr
   record_property('said', found.stdout)
   used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

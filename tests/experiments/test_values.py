@@ -259,6 +259,12 @@ def attempt(monkeypatch, tmp_path, capsys):
   return run
 
 
+@functools.cache
+def plain_flags(attempt, script):
+  """What the script takes where nothing is given."""
+  return attempt(script, [])[2]['flags']
+
+
 def honoured_or_refused(attempt, script, line, asked):
   code, said, config = attempt(script, line)
   if code is not None:
@@ -272,7 +278,7 @@ def honoured_or_refused(attempt, script, line, asked):
     return 'refused'
   if config is None:
     return 'begun'
-  plain = attempt(script, [])[2]['flags']
+  plain = plain_flags(attempt, script)
   for name, value in config['flags'].items():
     if name in asked:
       wanted = readings(asked[name])
