@@ -63,6 +63,7 @@ def context_of(tmp_path, **changed):
     'workdir': str(tmp_path),
     'name': 'b',
     'json': False,
+    'profile': False,
   }
   said = []
   context = start.Context(
