@@ -8,10 +8,13 @@ line, which `read_rows` leaves out and `cut_rows` cuts off.
 """
 
 import contextlib
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
+import zlib
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -24,6 +27,9 @@ from gd_jax.world import checkpoint
 from gd_jax.world import files
 from gd_jax.world import lock
 from gd_jax.world import seals
+
+# Packed rows that unpack to more are no study's.
+MOST_UNPACKED = 2**30
 
 STATUSES = ('RUNNING', 'COMPLETED', 'DIVERGED', 'INTERRUPTED', 'FAILED')
 
@@ -128,10 +134,11 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
   """The rows of the run at `path`; a torn last line is left out.
 
   Raises:
-    UserError: another line is no JSON object; its number is named.
+    UserError: they cannot be read or unpacked, or a line in the midst is no
+      JSON object; its number is named.
   """
-  file = Path(path) / 'rows.jsonl'
-  *lines, _ = files.read_file(file).split(b'\n')
+  file = rows_file(path)
+  *lines, _ = _rows_bytes(path).split(b'\n')
   rows = []
   for number, line in enumerate(lines, 1):
     row = files.parsed(line)
@@ -146,8 +153,35 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 
 
 def rows_sha256(path: str | Path) -> str:
-  """The SHA-256 of rows.jsonl, hex."""
-  return hashlib.sha256(files.read_file(Path(path) / 'rows.jsonl')).hexdigest()
+  """The SHA-256 of rows.jsonl, hex; packed rows have that of their text."""
+  return hashlib.sha256(_rows_bytes(path)).hexdigest()
+
+
+def rows_file(path: str | Path) -> Path:
+  """Where the rows of a run stand: rows.jsonl, or packed to be published."""
+  plain = Path(path) / 'rows.jsonl'
+  packed = plain.with_suffix('.jsonl.gz')
+  return packed if packed.exists() and not plain.exists() else plain
+
+
+def _rows_bytes(path: str | Path) -> bytes:
+  file = rows_file(path)
+  data = files.read_file(file)
+  if file.suffix != '.gz':
+    return data
+  try:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+      rows = packed.read(MOST_UNPACKED + 1)
+  except (OSError, EOFError, zlib.error) as error:
+    raise UserError(
+      f'{files.shown(file)} is damaged ({error}): bring back a copy of it.'
+    ) from error
+  if len(rows) > MOST_UNPACKED:
+    raise UserError(
+      f'{files.shown(file)} unpacks to over {MOST_UNPACKED / 2**30:g} GiB: '
+      'expected the rows of a study, unpack it yourself if it is one.'
+    )
+  return rows
 
 
 def cut_rows(run: Run, size: int) -> None:

@@ -1,5 +1,7 @@
 import contextlib
 import fcntl
+import gzip
+import hashlib
 import itertools
 import json
 import os
@@ -544,3 +546,26 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch, contents):
   with pytest.raises(KeyboardInterrupt):
     files.write_file(file, b'new')
   assert contents(tmp_path) == {'a.json': b'old'}
+
+
+def test_packed_rows_are_the_rows(tmp_path):
+  text = b'{"epoch": 1}\n{"epoch": 2}\n'
+  (tmp_path / 'rows.jsonl.gz').write_bytes(gzip.compress(text))
+  assert rundir.read_rows(tmp_path) == [{'epoch': 1}, {'epoch': 2}]
+  assert rundir.rows_sha256(tmp_path) == hashlib.sha256(text).hexdigest()
+  (tmp_path / 'rows.jsonl').write_bytes(b'{"epoch": 9}\n')
+  assert rundir.read_rows(tmp_path) == [{'epoch': 9}]
+
+
+@pytest.mark.parametrize('fault', ['cut', 'flip', 'bomb'])
+def test_packed_rows_that_are_damaged_are_refused(tmp_path, monkeypatch, fault):
+  data = gzip.compress(b'{"epoch": 1}\n' * 100)
+  if fault == 'cut':
+    data = data[:-9]
+  elif fault == 'flip':
+    data = data[:-6] + bytes([data[-6] ^ 1]) + data[-5:]
+  else:
+    monkeypatch.setattr(rundir, 'MOST_UNPACKED', 100)
+  (tmp_path / 'rows.jsonl.gz').write_bytes(data)
+  with pytest.raises(UserError, match=r'rows\.jsonl\.gz (is damaged|unpacks)'):
+    rundir.read_rows(tmp_path)
