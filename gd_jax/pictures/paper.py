@@ -28,8 +28,10 @@ def scale(axes: Any, which: str, values: Sequence[readings.Value]) -> None:
   axis = axes.xaxis if which == 'x' else axes.yaxis
   numbers = [value for value in values if value is not None]
   wide = max(numbers) > 100 * min(numbers)
+  # Labels of more than five decades would touch: every other one.
+  base = 100.0 if max(numbers) > 1e5 * min(numbers) else 10.0
   axis.set_major_locator(
-    ticker.LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    ticker.LogLocator(base, subs=(1.0,) if wide else (1.0, 2.0, 5.0))
   )
   axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
   axis.set_minor_locator(ticker.NullLocator())  # they take most of the time

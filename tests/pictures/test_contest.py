@@ -1,6 +1,7 @@
 """A tournament's pictures for a paper: they show the study's own numbers."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from matplotlib import pyplot
 from PIL import Image
 
 from gd_jax.pictures import contest
+from gd_jax.pictures import paper
 from gd_jax.pictures import plots
 from gd_jax.pictures import progressions
 from tests.pictures.contests import HOSTILE
@@ -144,3 +146,21 @@ def test_a_legend_of_long_names_stays_inside():
   box = legend.get_window_extent()
   assert box.x0 >= 0
   assert box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize('decades', [1, 3, 5, 7, 9])
+def test_labels_of_a_logarithmic_axis_stand_apart(decades):
+  with plots.look():
+    figure, ((panel, _),) = paper.panels(1, 2, width=7.2, height=2.0)
+    rates = [10 ** (1.5 - k / 2) for k in range(2 * decades + 1)]
+    panel.plot(rates, rates)
+    paper.scale(panel, 'x', rates)
+    figure.canvas.draw()
+    shown = [
+      label.get_window_extent()
+      for label in panel.get_xticklabels()
+      if panel.get_xlim()[0] <= label.get_position()[0] <= panel.get_xlim()[1]
+    ]
+  assert len(shown) >= 2
+  ends = sorted((box.x0, box.x1) for box in shown)
+  assert all(b[0] - a[1] > 4 for a, b in itertools.pairwise(ends))  # pixels
