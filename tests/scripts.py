@@ -63,7 +63,7 @@ def run(
     capture_output=True,
     encoding='utf-8',
     errors='backslashreplace',
-    timeout=300,
+    timeout=900,
     check=False,
   )
   if code is not None:
