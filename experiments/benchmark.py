@@ -31,6 +31,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import problem as problems
 from experiments import profiling
 from experiments import session
 from experiments import start
@@ -145,6 +146,12 @@ def resolved(context: start.Context) -> dict[str, Any]:
   for text in texts:
     entries.parse(text)
   many = LANES_HERE.get(platform, LANES_ELSEWHERE)
+  problems.check_memory(
+    4 * problems.weights_of(sizes),
+    f'--layer_sizes={",".join(map(str, sizes))}',
+    max(values['lanes'] or many),
+    'lanes',
+  )
   return values | {
     'layer_sizes': sizes,
     'batch_sizes': values['batch_sizes'] or list(BATCH_SIZES),

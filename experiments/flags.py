@@ -269,6 +269,7 @@ SNAPSHOTS = whole(
   0,
   'Parameters kept, spread over the run with start and end, for inspect_run; 0 '
   'keeps none.',
+  most=10_000,
 )
 RESUME = flags.DEFINE_bool(
   'resume', False, 'Go on with the run --name from its newest checkpoint.'

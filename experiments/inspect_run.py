@@ -55,7 +55,11 @@ POINTS = flags.whole(
   'points', 51, 'Of a plane, along each of its axes.', least=3, most=501
 )
 LANCZOS_STEPS = flags.whole(
-  'lanczos_steps', 30, 'Hessian-vector products an eigenvalue takes.', least=2
+  'lanczos_steps',
+  30,
+  'Hessian-vector products an eigenvalue takes.',
+  least=2,
+  most=1000,
 )
 FLAGS = (
   CHOSEN,

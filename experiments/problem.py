@@ -5,6 +5,7 @@ import itertools
 import sys
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -156,9 +157,8 @@ def from_flags(
       f'{dataset.name}: begin with its {inputs} inputs and end with its '
       f'{dataset.classes} classes, such as {inputs},30,{dataset.classes}.'
     )
-  weights = sum(a * b for a, b in itertools.pairwise(sizes))
   check_memory(
-    weights * np.dtype(dtype).itemsize,
+    weights_of(sizes) * np.dtype(dtype).itemsize,
     f'--layer_sizes={",".join(map(str, sizes))}',
   )
   decode = costs.decode_image(dataset.scale, dataset.classes)
@@ -196,8 +196,17 @@ def in_a_table(text: str) -> str:
   return ascii(text)[1:-1]
 
 
-def check_memory(weights: int, what: str, lanes: int = 1) -> None:
+def weights_of(sizes: Sequence[int]) -> int:
+  """How many weights such layers have."""
+  return sum(a * b for a, b in itertools.pairwise(sizes))
+
+
+def check_memory(
+  weights: int, what: str, lanes: int = 1, flag: str = 'lane_block'
+) -> None:
   """Refuses what this machine cannot hold, of so many bytes of weights a lane.
+
+  A smaller value of the flag makes the lanes fewer.
 
   Raises:
     UserError: with what parameters and an optimizer's memory would take.
@@ -205,7 +214,7 @@ def check_memory(weights: int, what: str, lanes: int = 1) -> None:
   needed = 4 * lanes * weights  # parameters, gradient and two moments
   there = machine.memory()
   if needed > there:
-    fewer = ' or a smaller --lane_block' if lanes > 1 else ''
+    fewer = f' or a smaller --{flag}' if lanes > 1 else ''
     raise UserError(
       f'{what} takes {needed / 2**30:,.0f} GiB to train'
       f'{f" {lanes} lanes at once" if lanes > 1 else ""} and there are '

@@ -154,6 +154,7 @@ def restore(session: Session, template: Any) -> Restored:
   for reason in found.skipped:
     start.warn(reason)
   rundir.cut_rows(session.run, found.rows_size)
+  checkpoint.sweep(session.run.path, found.step)
   rows = rundir.read_rows(session.run.path)
   session.context.say(f'going on from checkpoint {found.step}')
   state = jax.tree.map(

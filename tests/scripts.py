@@ -13,7 +13,7 @@ import numpy as np
 
 from tests import forks
 
-TIMEOUT = 300
+TIMEOUT = 900
 ROOT = Path(__file__).parents[1]
 # All that may differ between two runs of one study, wherever it stands.
 TIMES = {

@@ -8,6 +8,8 @@ from typing import Any
 from gd_jax.pictures import wording
 
 WIDTH = 100
+# What a line of the checklist leaves for its figures.
+DETAIL = 60
 
 
 def everything(scored: Mapping[str, Any]) -> str:
@@ -120,13 +122,12 @@ def certificates_table(scored: Mapping[str, Any]) -> str:
 
 def checklist_table(scored: Mapping[str, Any]) -> str:
   """What a referee asks, each line computed."""
-  return table(
-    ['checklist', '', ''],
-    [
-      [what, 'yes' if holds else 'NO', detail]
-      for what, holds, detail in scored['checklist']
-    ],
-  )
+  body = []
+  for what, holds, detail in scored['checklist']:
+    first, *more = textwrap.wrap(detail, DETAIL) or ['']
+    body.append([what, 'yes' if holds else 'NO', first])
+    body += [['', '', line] for line in more]
+  return table(['checklist', '', ''], body)
 
 
 def side_table(beside: Sequence[Mapping[str, Any]]) -> str:

@@ -82,8 +82,18 @@ def save(
   }
   files.write_file(folder / f'{step}.npz', data)
   files.write_file(folder / f'{step}.json', seals.sealed(manifest))
-  earlier = [other for other in _steps(folder, 'json') if other < step]
-  _prune(folder, {step, *earlier[:1]})
+  _prune(folder, {step, *_before(folder, step)})
+
+
+def sweep(run_path: str | Path, step: int) -> None:
+  """Removes what a kill at the end of the save of `step` left to be removed.
+
+  Raises:
+    UserError: it cannot be removed.
+  """
+  folder = Path(run_path) / 'checkpoint'
+  later = {other for other in _steps(folder, '(json|npz)') if other >= step}
+  _prune(folder, later.union(_before(folder, step)))
 
 
 def newest(
@@ -191,6 +201,11 @@ def _steps(folder: Path, suffix: str) -> list[int]:
     raise files.cannot_read(folder, error) from error
   found = (re.fullmatch(rf'(0|[1-9][0-9]*)\.{suffix}', name) for name in names)
   return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def _before(folder: Path, step: int) -> list[int]:
+  """The step of the checkpoint before this one, if there is one."""
+  return [other for other in _steps(folder, 'json') if other < step][:1]
 
 
 def _prune(folder: Path, kept: set[int]) -> None:

@@ -141,7 +141,11 @@ def plain(value: Any) -> Any:
 def parsed(data: bytes) -> Any:
   """The JSON in `data`, or None where it is none; NaN and Infinity are none."""
   try:
-    return json.loads(data.decode('ascii'), parse_constant=_refuse_constant)
+    return json.loads(
+      data.decode('ascii'),
+      parse_constant=_refuse_constant,
+      parse_float=_finite,
+    )
   except (ValueError, RecursionError):
     return None
 
@@ -182,6 +186,13 @@ def _flat(
 
 def _refuse_constant(name: str) -> None:
   raise ValueError(f'{name} is no JSON')
+
+
+def _finite(text: str) -> float:
+  number = float(text)
+  if math.isinf(number):
+    raise ValueError(f'{text} is more than a float can be')
+  return number
 
 
 def _sync_folder(path: Path) -> None:

@@ -114,6 +114,44 @@ def test_a_full_disk(disk, whole, script):
   goes_on(script, disk, whole(script))
 
 
+# The disk is full right before this file of a finished run is written.
+BEFORE = """
+from experiments import session
+write = session.write
+def fill_and_write(kept, name, data):
+  if name == {name!r}:
+    path = kept.run.path
+    {act}
+  write(kept, name, data)
+session.write = fill_and_write
+"""
+
+
+@pytest.mark.claims
+@pytest.mark.parametrize(
+  ('script', 'name'),
+  [
+    ('train', 'figures/curves.png'),
+    ('compare', 'study.json'),
+    ('compare', 'report.html'),
+    ('compare', 'figures/rates.png'),
+  ],
+)
+def test_a_disk_that_is_full_at_the_end(disk, whole, script, name):
+  arguments = [*scripts.named(disk, 'a'), *RUNS[script]]
+  setup = BEFORE.format(name=name, act=FILL)
+  found = scripts.run(script, *arguments, setup=setup, code=2)
+  last = found.stderr.splitlines()[-1]
+  assert last.startswith(f'{script}: Cannot write {disk}/a/{name} (')
+  assert ' bytes needed): No space left on device' in last
+  assert 'Traceback' not in found.stderr
+  assert not scripts.left_over(disk / 'a')
+  assert not (disk / 'a' / name).exists()
+  (disk / 'filler').unlink()
+  scripts.run(script, *arguments, '--resume')
+  assert scripts.end_of(disk / 'a') == whole(script)
+
+
 @pytest.mark.claims
 @pytest.mark.parametrize('script', RUNS)
 def test_a_disk_that_turns_read_only(disk, whole, script):

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import itertools
 import json
 import os
 import random
@@ -656,11 +657,11 @@ def die_at_each_call(workdir):
 
 
 def dying(call, left):
-  def call_or_die(*arguments):
+  def call_or_die(*arguments, **named):
     left[0] -= 1
     if left[0] == 0:
       os.kill(os.getpid(), signal.SIGKILL)
-    return call(*arguments)
+    return call(*arguments, **named)
 
   return call_or_die
 
@@ -692,6 +693,64 @@ def test_kill_at_each_step_of_a_save(tmp_path, start, contents):
   # and the manifest's fsync come before its rename makes the step exist.
   assert steps == [2] * 7 + [3] * (len(steps) - 7)
   assert len(steps) == 12
+
+
+def whole_run(workdir, name):
+  """Makes or resumes a run of three steps and ends it."""
+  run = rundir.open_run(workdir, name, CONFIG, resume=True)
+  rundir.write_status(run, 'RUNNING')
+  found = checkpoint.newest(run.path, state_of(0), CONFIG)
+  rundir.cut_rows(run, found.rows_size if found else 0)
+  if found:
+    checkpoint.sweep(run.path, found.step)
+  for step in range(found.step + 1 if found else 1, 4):
+    save(run, step)
+  rundir.write_status(run, 'COMPLETED')
+  rundir.close_run(run)
+
+
+def die_anywhere(workdir):
+  """Kills a run at its n-th call that touches the disk, for n = 1, 2, ...
+
+  Ends when one lives to the end; that is the one of the greatest n.
+  """
+  whole_run(workdir, 'n0')  # whatever is imported late is imported now
+  for n in itertools.count(1):
+    child = os.fork()
+    if child == 0:
+      left = [n]
+      for name in (
+        'fsync',
+        'replace',
+        'unlink',
+        'mkdir',
+        'ftruncate',
+        'pwrite',
+      ):
+        setattr(os, name, dying(getattr(os, name), left))
+      try:
+        whole_run(workdir, f'n{n}')
+      finally:
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status):
+      break
+
+
+def test_kill_anywhere_from_the_first_file_to_the_last(
+  tmp_path, start, contents
+):
+  def end_of(n):
+    files_there = contents(tmp_path / f'n{n}')
+    del files_there['lock']
+    return files_there
+
+  assert start(die_anywhere, tmp_path).wait() == 0
+  last = max(int(path.name[1:]) for path in tmp_path.iterdir())
+  assert last > 30
+  for n in range(last):
+    whole_run(tmp_path, f'n{n}')
+    assert end_of(n) == end_of(last), n
 
 
 def save_for_ever(workdir):

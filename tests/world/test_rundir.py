@@ -325,6 +325,7 @@ def test_torn_last_line_is_left_out_and_cut_off(run):
     b'[2]',
     b'{"a": NaN}',
     b'{"a": -Infinity}',
+    b'{"a": 1e999}',
     b'{"\xe9": 2}',
   ]
   + [b'{"a": 1}{"b": 2}', b'\x1b[31m', b'[' * 10**5],
