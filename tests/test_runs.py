@@ -1,6 +1,5 @@
 """A run of train gives its parameters back, or says why it cannot."""
 
-import json
 import os
 import shutil
 
@@ -16,6 +15,8 @@ from gd_jax.types import Layer
 from gd_jax.types import UserError
 from gd_jax.world import checkpoint
 from gd_jax.world import data
+from gd_jax.world import rundir
+from gd_jax.world import seals
 from tests import scripts
 
 FLAGS = ['--layer_sizes=64,12,10', '--optimizer=adam@0.01', '--batch_size=30']
@@ -93,9 +94,8 @@ def test_no_sound_checkpoint_is_one_sentence(copy):
 def test_what_is_no_run_of_train_is_refused_by_its_name(copy, tmp_path):
   with pytest.raises(UserError, match=r'gone is no run: .* runs/NAME'):
     gd_jax.load(tmp_path / 'gone')
-  config = json.loads((copy / 'config.json').read_text())
-  config['experiment'] = 'compare'
-  (copy / 'config.json').write_text(json.dumps(config))
+  config = rundir.read_config(copy) | {'experiment': 'compare'}
+  (copy / 'config.json').write_bytes(seals.sealed(config))
   with pytest.raises(UserError, match='is a run of compare, which keeps no'):
     gd_jax.load(copy)
 
@@ -117,8 +117,6 @@ def test_a_run_that_saves_meanwhile_is_read_again(copy, monkeypatch):
     return found
 
   def rename_inside(file):
-    from gd_jax.world import seals
-
     body = seals.opened(file) | {'step': int(file.stem)}
     file.write_bytes(seals.sealed(body))
 

@@ -111,6 +111,11 @@ def refuse_other_dtype(
     )
 
 
+def typed(value: Any) -> Any:
+  """A flag's value as it is typed."""
+  return ','.join(map(str, value)) if isinstance(value, list) else value
+
+
 def refuse_other_surface(
   first: Path, one: Mapping[str, Any], path: Path, other: Mapping[str, Any]
 ) -> None:
@@ -119,8 +124,9 @@ def refuse_other_surface(
     there, here = (run['flags'].get(name) for run in (one, other))
     if there != here:
       raise UserError(
-        f'{files.shown(path)} has --{name}={here} and {files.shown(first)} has '
-        f'--{name}={there}: look into them one at a time.'
+        f'{files.shown(path)} has --{name}={typed(here)} and '
+        f'{files.shown(first)} has --{name}={typed(there)}: look into them one '
+        'at a time.'
       )
   if one['data'] != other['data']:
     raise UserError(

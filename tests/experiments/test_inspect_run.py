@@ -168,7 +168,7 @@ def test_a_run_of_another_shape(copies):
 
 
 def test_a_run_of_another_cost_data_dtype_or_script(copies):
-  edit(copies / 'seed1', cost='cross_entropy')
+  edit(copies / 'seed1', cost=['cross_entropy'])
   refused(
     reader(copies, 'seed0', 'seed1'), '--cost=cross_entropy', '--cost=quadratic'
   )
