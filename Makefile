@@ -78,7 +78,7 @@ test: .venv/.with-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/pytest -n 2 -m 'not claims and not torch'
+	$(BIN)/pytest -n 2 --dist=loadscope -m 'not claims and not torch'
 	$(NEXT)
 	@echo '  make claims'
 
