@@ -9,7 +9,7 @@ PINS := $(if $(EXTRA),,-c constraints.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
 
-.PHONY: help compare train descend mnist textbook bench test claims torch clean
+.PHONY: help compare train descend mnist textbook bench test claims coverage torch clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench     how fast, how near to the roof          2 min'
 	@echo 'make descend   pictures of descent; ARGS='"'"'--surface=ravine'"'"''
 	@echo 'make claims    full distributions and fault campaigns  1 h'
+	@echo 'make coverage  which lines of gd_jax/ the tests run     10 min'
 	@echo 'make torch     parity with PyTorch; installs it'
 	@echo 'EXTRA=cuda or EXTRA=tpu installs that JAX; PYTHON=python3.12 chooses Python'
 
@@ -78,7 +79,7 @@ test: .venv/.with-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/pytest -n 2 -m 'not claims and not torch'
+	$(BIN)/pytest -n 2 --dist=loadscope -m 'not claims and not torch'
 	$(NEXT)
 	@echo '  make claims'
 
@@ -86,6 +87,15 @@ claims: .venv/.with-test
 	$(BIN)/pytest -m claims -rA
 	$(NEXT)
 	@echo '  make torch'
+
+coverage: .venv/.with-test
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n 2 --dist=loadscope \
+	  -m 'not claims and not torch'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(NEXT)
+	@echo '  python -m tests.mutate --seed=1 --lines=10'
 
 torch: .venv/.with-torch .venv/.with-test
 	$(BIN)/pytest -m torch

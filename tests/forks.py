@@ -48,9 +48,7 @@ def _server() -> tuple[subprocess.Popen, dict[str, str]]:
 
 
 def _end(process: subprocess.Popen) -> None:
-  assert process.stdin is not None
-  process.stdin.close()
-  process.wait()
+  process.communicate()  # closes its stdin, which ends it
 
 
 def possible() -> bool:

@@ -34,7 +34,7 @@ def network_parts():
   return mlp.weighted_input, costs.quadratic_of_z, decode
 
 
-def pieces(optimizer_of, devices, dtype='float64'):
+def pieces(optimizer_of, devices):
   return {
     'cost_of': costs.example_cost(*network_parts()),
     'optimizer_of': optimizer_of,
@@ -60,12 +60,16 @@ def orders(dealt, epoch):
   )
 
 
+@functools.cache
+def programs_of(optimizer_of, devices):
+  """Those that train, and the one that evaluates: compiled once a shape."""
+  given = pieces(optimizer_of, devices)
+  scores_of = costs.example_scores(*network_parts())
+  return lanes.programs(**given), lanes.evaluator(scores_of, given['mesh'])
+
+
 def train_fleet(optimizer_of, rates, width, devices, epochs=2, dtype='float64'):
-  given = pieces(optimizer_of, devices, dtype)
-  made = lanes.programs(**given)
-  evaluate = lanes.evaluator(
-    costs.example_scores(*network_parts()), given['mesh']
-  )
+  made, evaluate = programs_of(optimizer_of, devices)
   dealt = lanes.deal(rates, SEEDS, width=width, multiple=devices, dtype=dtype)
   fleet = made.launch(dealt.rate, starts(dealt, dtype))
   rows = []
@@ -107,9 +111,10 @@ def test_a_lane_is_the_single_run_of_its_rate_and_seed():
 
 
 def test_one_device_and_two_give_the_same_bits():
-  for dtype in ('float32', 'float64'):
+  rates = list(np.geomspace(1, 4, 8))
+  for dtype, width in (('float32', 8), ('float64', 2)):
     one, two = (
-      train_fleet(optax.sgd, [1.0, 2.0, 3.0, 4.0], 2, devices, dtype=dtype)
+      train_fleet(optax.sgd, rates, width, devices, dtype=dtype)
       for devices in (1, 2)
     )
     jax.tree.map(np.testing.assert_array_equal, one, two)

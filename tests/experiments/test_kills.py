@@ -140,7 +140,7 @@ def campaign(
       struck += 1
       if struck == times:
         break
-    scripts.run(script, *arguments, '--resume', env=env)
+    scripts.run(script, *arguments, '--resume')
     assert scripts.end_of(run) == whole
     assert not scripts.left_over(run)
     shutil.rmtree(run)

@@ -16,10 +16,13 @@ from gd_jax.world import rundir
 ROOT = Path(__file__).parents[2]
 STUDY = ('--optimizers=sgd', '--rates=2', '--tuning_seeds=1', '--epochs=40')
 # Name of a study: who is struck by what, and what the other one says of it.
-STRUCK = {
-  'halted': (0, signal.SIGSTOP, 'process 0 has ended or does not answer'),
-  'killed': (1, signal.SIGKILL, 'another process of this run has ended'),
+HALTED = {
+  'halted': (0, signal.SIGSTOP, 'process 0 has ended or does not answer')
 }
+KILLED = {
+  'killed': (1, signal.SIGKILL, 'another process of this run has ended')
+}
+STRUCK = HALTED | KILLED
 # Its processes have two devices each.
 POLITE = {'polite': (1, signal.SIGTERM, '')}
 STARTED = []
@@ -87,9 +90,18 @@ def said_by(workdir, name, process, stream='err'):
 
 @pytest.fixture(scope='module')
 def struck(tmp_path_factory):
-  """Studies at once, each struck after its first unit: (folder, exit codes)."""
-  workdir = tmp_path_factory.mktemp('struck')
-  strikes = STRUCK | POLITE
+  """Two studies at once: (folder, exit codes)."""
+  return strike(tmp_path_factory.mktemp('struck'), HALTED | POLITE)
+
+
+@pytest.fixture(scope='module')
+def killed(tmp_path_factory):
+  """One more: (folder, exit codes)."""
+  return strike(tmp_path_factory.mktemp('killed'), KILLED)
+
+
+def strike(workdir, strikes):
+  """Strikes each of the studies after its first unit."""
   pairs = {name: two(workdir, name) for name in strikes}
   whole = dict(pairs)
   since = {}
@@ -113,9 +125,15 @@ def struck(tmp_path_factory):
   return workdir, codes
 
 
-@pytest.mark.parametrize('name', STRUCK)
-def test_a_process_that_dies_or_stops_ends_the_other(struck, name):
-  workdir, codes = struck
+@pytest.mark.parametrize(
+  ('name', 'studies'),
+  [
+    ('halted', 'struck'),
+    pytest.param('killed', 'killed', marks=pytest.mark.claims),
+  ],
+)
+def test_a_process_that_dies_or_stops_ends_the_other(name, studies, request):
+  workdir, codes = request.getfixturevalue(studies)
   process, _, words = STRUCK[name]
   assert codes[name] == [2, -signal.SIGKILL]
   *lines, last = said_by(workdir, name, 1 - process).splitlines()
