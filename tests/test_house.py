@@ -160,7 +160,8 @@ def unknown(text):
     if '/' in path or path.endswith(('.py', '.txt')):
       known = defining(path, name) != []
     elif dotted:
-      known = defining(f'{dotted[1]}.py', dotted[2]) != []
+      module = ROOT / dotted[1] / f'{dotted[2]}.py'
+      known = defining(f'{dotted[1]}.py', dotted[2]) != [] or module.exists()
     elif flag or re.fullmatch(r'[A-Za-z_]\w+', token):
       known = (flag[1] if flag else token) in words
     if not known:
