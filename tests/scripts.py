@@ -31,6 +31,11 @@ sys.path.insert(0, '')
 sys.argv[0] = {script!r}
 runpy.run_module('experiments.' + {script!r}, run_name='__main__')
 """
+# Figures are made and written, but hold no picture.
+UNDRAWN = """
+from gd_jax.pictures import plots
+plots.png = lambda figure: b''
+"""
 
 
 def names() -> list[str]:
@@ -65,12 +70,16 @@ def run(
   before: tuple[str, ...] = (),
   cwd: Path = ROOT,
   fresh: bool = False,
+  drawn: bool = True,
 ) -> subprocess.CompletedProcess:
   """Runs a script to its end, which has to be `code` unless that is None.
 
   Its process is forked from one that has imported everything, unless it is to
-  be `fresh`, or has to start in its own way.
+  be `fresh`, or has to start in its own way. Pictures at which no test looks
+  need not be `drawn`; that takes longer than a small run.
   """
+  if not drawn:
+    setup = UNDRAWN + setup
   if not (fresh or env or before or cwd != ROOT) and forks.possible():
     found = forked(script, *arguments, setup=setup)
   else:

@@ -21,10 +21,9 @@ from tests import scripts
 SMALL = ('--rates=3', '--tuning_seeds=2', '--epochs=2')
 
 
-def compare(workdir, name, *arguments, code=0):
-  return scripts.run(
-    'compare', *scripts.named(workdir, name), *arguments, code=code
-  )
+def compare(workdir, name, *arguments, **more):
+  where = scripts.named(workdir, name)
+  return scripts.run('compare', *where, *arguments, **more)
 
 
 def study_of(workdir, name):
@@ -306,6 +305,7 @@ def test_a_planted_failure_is_marked_ranked_last_and_counted(tmp_path):
       '--tuning_seeds=1',
       '--report_seeds=3',
       '--epochs=1',
+      drawn=name == 'bad',
     )
     studies[name] = rows_of(tmp_path, name), study_of(tmp_path, name)
   rows, study = studies['bad']
@@ -368,6 +368,7 @@ def test_starts_batch_sizes_and_costs_are_crossed(tmp_path):
     '--tuning_seeds=1',
     '--report_seeds=2',
     '--epochs=1',
+    drawn=False,
   )
   study = study_of(tmp_path, 'crossed')
   assert set(study['ranking']) == {

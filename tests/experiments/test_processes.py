@@ -12,6 +12,7 @@ import pytest
 
 from gd_jax.world import checkpoint
 from gd_jax.world import rundir
+from tests import scripts
 
 ROOT = Path(__file__).parents[2]
 STUDY = ('--optimizers=sgd', '--rates=2', '--tuning_seeds=1', '--epochs=40')
@@ -50,7 +51,8 @@ def start(workdir, name, who, cores, *arguments):
       [
         sys.executable,
         '-c',
-        f'import os, runpy; os.sched_setaffinity(0, {cores}); runpy.run_module'
+        f'{scripts.UNDRAWN}import os, runpy; os.sched_setaffinity(0, {cores}); '
+        'runpy.run_module'
         '("experiments.compare", run_name="__main__", alter_sys=True)',
         f'--workdir={workdir}',
         f'--name={name}',

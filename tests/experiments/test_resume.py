@@ -1,5 +1,6 @@
 """Resume as users do it: after faults, with differences, twice at once."""
 
+import functools
 import hashlib
 import json
 import os
@@ -35,6 +36,9 @@ RUNS = {
 }
 
 
+go = functools.partial(scripts.run, drawn=False)
+
+
 def written(file, seed=0):
   """A set of one's own; another seed gives other pixels."""
   draw = np.random.default_rng(seed)
@@ -63,9 +67,9 @@ def parts(tmp_path_factory):
     if script not in made:
       folder = tmp_path_factory.mktemp(script)
       own = [*RUNS[script], f'--dataset={written(folder / "own.npz")}']
-      scripts.run(script, *scripts.named(folder, 'whole'), *own)
+      go(script, *scripts.named(folder, 'whole'), *own)
       arguments = [*scripts.named(folder, 'part'), *own]
-      scripts.run(script, *arguments, setup=DIES, code=-signal.SIGKILL)
+      go(script, *arguments, setup=DIES, code=-signal.SIGKILL)
       made[script] = folder
     return made[script]
 
@@ -112,12 +116,12 @@ def test_what_faults_leave_behind_changes_nothing(script, part):
   )
   for file in run.rglob('*'):
     os.utime(file, (4e9, 4e9) if file.suffix == '.json' else (0, 0))
-  found = scripts.run(script, *arguments)
+  found = go(script, *arguments)
   assert f'{newest.with_suffix("")} is damaged' in found.stderr
   assert 'going on from checkpoint 1' in found.stdout
   assert scripts.end_of(run) == whole
   assert not scripts.left_over(run)
-  again = scripts.run(script, *arguments)
+  again = go(script, *arguments)
   assert 'finished already' in again.stdout
   assert scripts.end_of(run) == whole
 
@@ -141,7 +145,7 @@ def test_another_run_is_refused_with_the_lines_that_differ(
     'metadata.version = lambda name: "9.9" if name == "optax" else v(name)\n'
     f'import os; os.sched_setaffinity(0, [{core}])'
   )
-  found = scripts.run(
+  found = go(
     script,
     *arguments,
     *OTHERS,
@@ -192,16 +196,16 @@ def test_an_old_format_and_other_arrays_are_refused(script, part):
   newest = scripts.manifests(run)[-1]
   sound = newest.read_bytes()
   reseal(newest, format=0)
-  found = scripts.run(script, *arguments, code=2)
+  found = go(script, *arguments, code=2)
   scripts.sentence(found, 2, 'has format 0', 'reads format 1')
   newest.write_bytes(sound)
   leaves = json.loads(sound)['leaves']
   reseal(newest, leaves={**leaves, 'state.more': 'float64 [2]'})
-  found = scripts.run(script, *arguments, code=2)
+  found = go(script, *arguments, code=2)
   said = scripts.sentence(found, 2, 'is of another run')
   assert said.endswith('state.more: "float64 [2]" there, nothing now')
   newest.write_bytes(sound)
-  scripts.run(script, *arguments)
+  go(script, *arguments)
   assert scripts.end_of(run) == whole
 
 
@@ -224,7 +228,7 @@ def test_of_two_resumes_at_once_one_wins(script, part):
     wait_until(first, run, held_by(first.pid))
     first.send_signal(signal.SIGSTOP)
     try:
-      found = scripts.run(script, *arguments, code=2)
+      found = go(script, *arguments, code=2)
       lock = json.loads((run / 'lock').read_text())
     finally:
       first.send_signal(signal.SIGCONT)
@@ -263,7 +267,7 @@ def test_stopped_while_the_data_are_prepared(script, part, tmp_path):
   assert process.returncode == 130
   assert 'Traceback' not in said
   assert scripts.status_of(run) == 'INTERRUPTED'
-  scripts.run(script, *arguments)
+  go(script, *arguments)
   assert scripts.end_of(run) == whole
 
 
@@ -289,7 +293,7 @@ def test_a_second_signal_exits_at_once(part):
       process.kill()
   assert process.returncode == 143
   assert scripts.status_of(run) == 'RUNNING'
-  scripts.run('train', *arguments)
+  go('train', *arguments)
   assert scripts.end_of(run) == whole
 
 
@@ -312,11 +316,11 @@ PIECES = 'from gd_jax.descent import batches; batches.PIECE_BYTES = 20_000\n'
 def test_a_long_epoch_goes_on_from_its_last_piece(tmp_path):
   arguments = ['--optimizer=adam', '--epochs=3', '--checkpoint_every=2']
   whole, part = (scripts.named(tmp_path, name) for name in ('whole', 'part'))
-  scripts.run('train', *whole, *arguments, setup=PIECES)
+  go('train', *whole, *arguments, setup=PIECES)
   pieces = -(-1197 * 65 // 20_000)  # 64 pixels and a label an image
   at = pieces + 2  # the second piece of the second epoch
   dies = PIECES + DIES.replace('== 2', f'== {at}')
-  scripts.run('train', *part, *arguments, setup=dies, code=-signal.SIGKILL)
+  go('train', *part, *arguments, setup=dies, code=-signal.SIGKILL)
   run = tmp_path / 'part'
   assert [path.stem for path in scripts.manifests(run)] == [
     f'{at - 1}',
@@ -327,7 +331,7 @@ def test_a_long_epoch_goes_on_from_its_last_piece(tmp_path):
   newest = scripts.manifests(run)[-1]
   assert json.loads(newest.read_text())['extra']['train_seconds'] > 0
   reseal(newest, extra={'train_seconds': 1e6})
-  found = scripts.run('train', *part, *arguments, '--resume', setup=PIECES)
+  found = go('train', *part, *arguments, '--resume', setup=PIECES)
   assert f'going on from checkpoint {at}\n' in found.stdout
   assert scripts.end_of(run) == scripts.end_of(tmp_path / 'whole')
   seconds = [row['train_seconds'] > 1e6 for row in scripts.lines_of(run)]

@@ -96,7 +96,9 @@ def small(monkeypatch):
   monkeypatch.setattr(gate, 'MANY', 3000)
 
 
-@pytest.mark.parametrize('precision', ['float32', 'float64'])
+@pytest.mark.parametrize(
+  'precision', ['float32', pytest.param('float64', marks=pytest.mark.claims)]
+)
 def test_this_device_computes_right(small, precision):
   found = gate.try_device(two(), dtype=precision, precision=precision)
   assert len(found) == 2 + 2 * gate.WIDTH
