@@ -199,7 +199,7 @@ def trial(tree: Path, one: Mutation) -> str:
     file.write_bytes(source)
   if done.returncode == 0:
     return ''
-  failed = re.search(r'^(?:FAILED|ERROR) (\S+)', done.stdout, re.MULTILINE)
+  failed = re.search(r'(?m)^(?:FAILED|ERROR) (.+?)(?: - |$)', done.stdout)
   return failed[1] if failed else done.stdout[-300:]
 
 
