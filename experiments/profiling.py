@@ -16,7 +16,7 @@ from gd_jax.world import lock
 from gd_jax.world import profiles
 
 # A CPU's trace has some 4 KB an update.
-UPDATES = 50
+UPDATES = 30
 
 
 def keep(

@@ -178,7 +178,10 @@ def pasted(block: Block, run) -> None:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-  """An empty place that Python imports from."""
+  """A place that Python imports from, with nothing but the results."""
+  results = tmp_path / 'experiments' / 'results'
+  results.parent.mkdir()
+  results.symlink_to(scripts.ROOT / 'experiments' / 'results')
   draw = np.random.default_rng(0)
   x = draw.integers(0, 256, (80, 28, 28, 1), np.uint8)
   y = (np.arange(80) % 10).astype(np.uint8)

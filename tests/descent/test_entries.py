@@ -276,7 +276,7 @@ def daily(name):
 
 
 @pytest.mark.filterwarnings('ignore:`optimistic_adam` is deprecated')
-@pytest.mark.parametrize('name', map(daily, twins.names()))
+@pytest.mark.parametrize('name', [*map(daily, twins.names())])
 def test_every_optimizer_of_optax_trains_an_epoch_or_says_why_not(name):
   text = f'optax:{name}{GIVEN.get(name, "")}'
   if name in twins.REFUSED:
