@@ -82,7 +82,8 @@ LANE_BLOCK = flags.whole(
   'lane_block',
   None,
   'Lanes that train side by side on one batch; empty takes the most that keep '
-  'every device busy.',
+  'every device busy, and 1 on a CPU where tuning takes less time than '
+  'compiling.',
   least=1,
 )
 RESPLIT = absl_flags.DEFINE_bool(

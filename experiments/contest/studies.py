@@ -265,13 +265,13 @@ def stored_rows(run: str, study_there: Mapping[str, Any]) -> list[dict]:
   wanted = sum(program['rows'] for program in study_there['programs'])
   if len(rows) != wanted:
     raise UserError(
-      f'{files.shown(run)}/rows.jsonl does not hold the {wanted} rows that its '
-      f'study.json counts but {len(rows)}: bring back a copy of both.'
+      f'{files.shown(rundir.rows_file(run))} does not hold the {wanted} rows '
+      f'that its study.json counts but {len(rows)}: bring back a copy of both.'
     )
   if rundir.rows_sha256(run) != study_there['rows_sha256']:
     raise UserError(
-      f'{files.shown(run)}/rows.jsonl is not as its study.json knows it (its '
-      'SHA-256 is another): bring back a copy of both.'
+      f'{files.shown(rundir.rows_file(run))} is not as its study.json knows it '
+      '(its SHA-256 is another): bring back a copy of both.'
     )
   return rows
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from gd_jax.pictures import readings
 from gd_jax.pictures import wording
 
 WIDTH = 100
@@ -41,8 +42,8 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def short(name: str, width: int = 28) -> str:
-  """A name that leaves room for its figures."""
-  return name if len(name) <= width else name[: width - 2] + '..'
+  """A name that leaves room for its figures; what was crossed stands last."""
+  return readings.label(name, width)
 
 
 def entries_table(scored: Mapping[str, Any]) -> str:

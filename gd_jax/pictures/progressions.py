@@ -18,6 +18,7 @@ def curves(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
   Against epochs, and in a second row against updates where batch sizes differ.
   """
   entries = readings.entries(study)
+  titles = readings.validation_titles(study)
   against = ['epoch', 'step'] if races.batch_groups(study) else ['epoch']
 
   with plots.look():
@@ -39,7 +40,7 @@ def curves(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
           panel.set_xticks(epochs)
         panel.set(
           xlabel='updates' if name == 'step' else 'epochs',
-          ylabel=readings.title(quantity),
+          ylabel=titles[column],
         )
     paper.legend(figure, axes[0, 0])
   return figure

@@ -88,15 +88,19 @@ def _arrivals(found: Mapping[int, int | None]) -> Arrivals:
 
 
 def batch_groups(study: Mapping[str, Any]) -> dict[str, list[Entry]]:
-  """Optimizer and start -> entries by batch size; empty when all share one."""
+  """Optimizer, start and cost -> entries by size; empty when all share one."""
   found = readings.entries(study)
   if len({entry.record['batch_size'] for entry in found}) < 2:
     return {}
-  several = len({entry.record['init'] for entry in found}) > 1
+  varied = [
+    key
+    for key in ('init', 'cost')
+    if len({entry.record[key] for entry in found}) > 1
+  ]
   groups: dict[str, list[Entry]] = {}
   for entry in sorted(found, key=lambda one: one.record['batch_size']):
-    start = f' {entry.record["init"]}' if several else ''
-    groups.setdefault(entry.record['optimizer'] + start, []).append(entry)
+    name = ' '.join(entry.record[key] for key in ('optimizer', *varied))
+    groups.setdefault(name, []).append(entry)
   return groups
 
 

@@ -122,6 +122,13 @@ def title(quantity: str) -> str:
   return QUANTITIES.get(quantity, quantity.replace('_', ' '))
 
 
+def validation_titles(study: Mapping[str, Any]) -> tuple[str, str]:
+  """Of VALIDATION; costs of two kinds share an axis and have no one scale."""
+  kinds = {record['cost'] for record in study['entries'].values()}
+  cost, accuracy = map(title, VALIDATION)
+  return (f'{cost} (each its own)' if len(kinds) > 1 else cost), accuracy
+
+
 def strip(study_rows: Sequence[Row], entry: Entry, quantity: str) -> list[Seed]:
   """Every report seed of an entry; how it failed comes from its last row."""
   last = {}

@@ -12,6 +12,7 @@ from gd_jax.pictures import contest
 from gd_jax.pictures import paper
 from gd_jax.pictures import plots
 from gd_jax.pictures import progressions
+from gd_jax.pictures import races
 from tests.pictures.contests import HOSTILE
 from tests.pictures.contests import finished
 from tests.pictures.contests import spread
@@ -164,3 +165,20 @@ def test_labels_of_a_logarithmic_axis_stand_apart(decades):
   assert len(shown) >= 2
   ends = sorted((box.x0, box.x1) for box in shown)
   assert all(b[0] - a[1] > 4 for a, b in itertools.pairwise(ends))  # pixels
+
+
+def test_costs_of_two_kinds_are_kept_apart():
+  made = finished(
+    {'sgd': spread(0.3)},
+    batch_sizes=(10, 100),
+    costs=('quadratic', 'cross_entropy'),
+    metric='test_accuracy',
+  )
+  groups = races.batch_groups(made.study)
+  assert {
+    name: [entry.record['batch_size'] for entry in group]
+    for name, group in groups.items()
+  } == {'sgd quadratic': [10, 100], 'sgd cross_entropy': [10, 100]}
+  costs, accuracies = progressions.curves(*made).axes[:2]
+  assert costs.get_ylabel() == 'validation cost (each its own)'
+  assert accuracies.get_ylabel() == 'validation accuracy (%)'
