@@ -1,4 +1,7 @@
-"""--profile leaves a small trace, and every number as it would be without."""
+"""--profile leaves a small trace, and every number as it would be without.
+
+In processes of their own: a trace holds every program that its process has.
+"""
 
 import gzip
 import shutil
@@ -26,11 +29,11 @@ def trace_of(run):
   return trace, gzip.decompress(trace.read_bytes()).decode()
 
 
-def test_train_is_the_same_with_a_profile(here, tmp_path):
+def test_train_is_the_same_with_a_profile(tmp_path):
   line = ['--epochs=2', '--optimizer=adam']
   for name, more in (('plain', []), ('traced', ['--profile'])):
-    code, out, _ = here('train', *scripts.named(tmp_path, name), *line, *more)
-    assert code == 0
+    named = scripts.named(tmp_path, name)
+    out = scripts.run('train', *named, *line, *more).stdout
   plain, traced = tmp_path / 'plain', tmp_path / 'traced'
   trace, text = trace_of(traced)
   for event in ('gather', 'train', 'evaluate'):
@@ -46,18 +49,18 @@ def test_train_is_the_same_with_a_profile(here, tmp_path):
     file.unlink()
   (part / 'status.json').unlink()
   resumed = [*scripts.named(tmp_path, 'part'), *line, '--resume', '--profile']
-  code, out, _ = here('train', *resumed)
-  assert (code, 'going on from checkpoint 1' in out) == (0, True)
+  out = scripts.run('train', *resumed).stdout
+  assert 'going on from checkpoint 1' in out
   trace_of(part)
   assert scripts.untimed(scripts.lines_of(part)) == end['rows']
   assert scripts.arrays_of(part) == end['arrays']
 
 
 @pytest.mark.claims
-def test_a_study_is_the_same_with_a_profile(here, tmp_path):
+def test_a_study_is_the_same_with_a_profile(tmp_path):
   for name, more in (('plain', []), ('traced', ['--profile'])):
     named = scripts.named(tmp_path, name)
-    assert here('compare', *named, *STUDY, *more)[0] == 0
+    scripts.run('compare', *named, *STUDY, *more)
   _, text = trace_of(tmp_path / 'traced')
   assert 'sgd' in text
   assert 'momentum' in text
@@ -69,9 +72,9 @@ def test_a_study_is_the_same_with_a_profile(here, tmp_path):
 
 
 @pytest.mark.claims
-def test_a_benchmark_traces_every_row(here, tmp_path):
+def test_a_benchmark_traces_every_row(tmp_path):
   named = scripts.named(tmp_path, 'traced')
-  assert here('benchmark', *named, *SPEED, '--profile')[0] == 0
+  scripts.run('benchmark', *named, *SPEED, '--profile')
   _, text = trace_of(tmp_path / 'traced')
   for row in scripts.lines_of(tmp_path / 'traced'):
     assert row['name'] in text
