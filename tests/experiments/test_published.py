@@ -17,6 +17,7 @@ def test_there_are_studies():
     'book-784-30-10',
     'mnist-batches',
     'mnist-costs',
+    'mnist-costs-fresh',
     'mnist-normal',
     'mnist-scaled',
   ]
