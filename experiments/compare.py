@@ -27,7 +27,9 @@ from experiments import flags
 from experiments import gates
 from experiments import problem as problems
 from experiments import session
+from experiments import speech
 from experiments import start
+from experiments.contest import arena as arenas
 from experiments.contest import descents
 from experiments.contest import extensions
 from experiments.contest import outputs
@@ -36,6 +38,7 @@ from experiments.contest import studies
 from experiments.contest import tables
 from experiments.contest import tournament
 from experiments.contest import traced
+from experiments.contest import waves
 from gd_jax.descent import entries
 from gd_jax.descent import schedules
 from gd_jax.descent import specs
@@ -175,7 +178,7 @@ def main(context: start.Context) -> int:
   if values['extend'] is not None:
     extensions.refuse_other_data(values['extend'], problem.fingerprint)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
-  tournament.check_memory(shape, protocol, context.devices, values)
+  waves.check_memory(shape, protocol, context.devices, values)
   for entry in named:
     entries.check(entry, shape, schedule)
 
@@ -185,7 +188,7 @@ def main(context: start.Context) -> int:
 
   def work(kept: session.Session) -> session.Outcome:
     context.say(problem.words)
-    arena = tournament.arena(
+    arena = arenas.arena(
       made,
       mesh.row(context.devices),
       values,
@@ -232,7 +235,7 @@ def rescore(context: start.Context, run: str) -> int:
     for row in rows:
       print(json.dumps(row), flush=True)
   elif not context.values['quiet']:
-    print(start.harmless(text), end='', flush=True)
+    print(speech.harmless(text), end='', flush=True)
   return start.DONE
 
 
@@ -260,7 +263,7 @@ def certify(context: start.Context, wanted: str | None) -> int:
     if context.values['json']:
       print(json.dumps(files.plain(certificate._asdict())), flush=True)
   if context.stop.is_set():
-    start.warn('compare: stopped before all pairs were certified.')
+    speech.warn('compare: stopped before all pairs were certified.')
     return 128 + context.signals[0]
   return start.DONE
 

@@ -56,7 +56,9 @@ def trained(
     return batch_of(values, examples, local, key[0], cut[key[1]])
 
   whole = functools.cache(make) if m == n else None
-  program = shards.epoch_program(step, local)
+  program = shards.epoch_program(
+    step, local, unroll=batches.unroll_on(platform)
+  )
   programs = {}
   last = clock.Span(time.perf_counter(), time.perf_counter())
   asked = last.ended

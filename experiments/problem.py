@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments import brought
 from experiments import flags
-from experiments import start
+from experiments import speech
 from gd_jax.insight import landscape
 from gd_jax.model import costs
 from gd_jax.model import mlp
@@ -142,7 +142,7 @@ def from_flags(
   ready = data.is_ready(values['dataset'], data_dir=values['data_dir'])
   waiting = not ready and not values.get('quiet')
   if waiting and sys.stderr.isatty():
-    start.warn(f'preparing {values["dataset"]} through TFDS, once ...')
+    speech.warn(f'preparing {values["dataset"]} through TFDS, once ...')
   dataset = data.load(
     values['dataset'],
     data_dir=values['data_dir'],

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 
 from experiments import flags
+from experiments import speech
 from experiments import start
 from gd_jax.types import UserError
 from gd_jax.world import checkpoint
@@ -121,7 +122,7 @@ def hold(
     run, status.get(outcome.code, 'INTERRUPTED'), outcome.reason
   )
   if outcome.code != start.DONE:
-    start.warn(f'{context.experiment}: {outcome.reason}.')
+    speech.warn(f'{context.experiment}: {outcome.reason}.')
   return outcome.code
 
 
@@ -152,7 +153,7 @@ def restore(session: Session, template: Any) -> Restored:
     rundir.cut_rows(session.run, 0)
     return Restored(template, 0, [], {})
   for reason in found.skipped:
-    start.warn(reason)
+    speech.warn(reason)
   rundir.cut_rows(session.run, found.rows_size)
   checkpoint.sweep(session.run.path, found.step)
   rows = rundir.read_rows(session.run.path)

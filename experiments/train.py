@@ -138,7 +138,8 @@ def descend(
   if values['profile']:
     some = slice(0, profiling.UPDATES)
     few = pieces.batch_of(values, problem.train, local, 0, some)
-    program = shards.epoch_program(step, local)
+    unroll = batches.unroll_on(jax.local_devices()[0].platform)
+    program = shards.epoch_program(step, local, unroll=unroll)
     profiling.keep(
       kept,
       {

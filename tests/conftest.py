@@ -22,7 +22,8 @@ import jax
 import pytest
 from absl import flags as absl_flags
 
-jax.config.update('jax_platforms', 'cpu')
+# The floors below the world are tested on a GPU too: JAX_PLATFORMS=cuda.
+jax.config.update('jax_platforms', os.environ.get('JAX_PLATFORMS') or 'cpu')
 jax.config.update('jax_num_cpu_devices', 2)
 jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
@@ -68,6 +69,7 @@ def here(monkeypatch, capsys, tmp_path):
 
   A process of its own takes seconds to import and compile what is here already.
   """
+  from experiments import devices
   from experiments import flags
   from experiments import start
   from tests import scripts
@@ -77,7 +79,7 @@ def here(monkeypatch, capsys, tmp_path):
     jax.config.update('jax_enable_x64', dtype == 'float64')
     return dtype, jax.local_devices()
 
-  monkeypatch.setattr(start, 'prepare', prepare)
+  monkeypatch.setattr(devices, 'prepare', prepare)
   monkeypatch.setattr(start, 'listen', lambda *_: None)
   monkeypatch.setenv('HOME', str(tmp_path))
   handlers = {

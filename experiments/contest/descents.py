@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from experiments import keeping
 from experiments import session
+from experiments.contest import arena as arenas
 from experiments.contest import tournament
 from gd_jax.descent import batches
 from gd_jax.descent import entries
@@ -20,7 +21,7 @@ from gd_jax.world import snapshots
 
 def keep(
   kept: session.Session,
-  arena: tournament.Arena,
+  arena: arenas.Arena,
   protocol: study.Protocol,
   rows: Sequence[Mapping[str, Any]],
 ) -> None:
@@ -44,7 +45,7 @@ def keep(
       if (row['phase'], row['entry'], row['seed']) == ('report', one.name, seed)
     )
     what = keeping.about(one.name, rate, seed, one.batch_size, one.init)
-    problem = tournament.problem_of(arena, one)
+    problem = arenas.problem_of(arena, one)
     optimizer = entries.build(
       entries.parse(one.optimizer),
       jnp.asarray(rate, arena.dtype),

@@ -4,6 +4,7 @@ Single runs in the arithmetic of the study, timed in turn A B A B over the
 report seeds; at most MOST_UPDATES updates each.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 
 from experiments import problem as problems
-from experiments.contest import tournament
+from experiments.contest import arena as arenas
 from gd_jax.descent import batches
 from gd_jax.descent import entries
 from gd_jax.descent import train
@@ -41,7 +42,7 @@ class Done(NamedTuple):
 
 
 def run(
-  arena: tournament.Arena,
+  arena: arenas.Arena,
   protocol: study.Protocol,
   rows: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
@@ -70,14 +71,14 @@ def sides_of(one: study.Contestant) -> tuple[entries.Entry, entries.Entry]:
 
 
 def beside(
-  arena: tournament.Arena,
+  arena: arenas.Arena,
   protocol: study.Protocol,
   one: study.Contestant,
   rate: float,
   sides: Sequence[Side],
 ) -> dict[str, Any]:
   """Both sides over the report seeds; differences are relative to movement."""
-  problem = tournament.problem_of(arena, one)
+  problem = arenas.problem_of(arena, one)
   test = jax.device_put(problem.test)
   done = [Done([], [], []) for _ in sides]
   turns = list(zip(sides, done, strict=True))
@@ -112,7 +113,7 @@ def beside(
 scored = jax.jit(train.evaluate, static_argnums=0)
 
 
-def start_of(arena: tournament.Arena, one: study.Contestant, seed: int) -> Any:
+def start_of(arena: arenas.Arena, one: study.Contestant, seed: int) -> Any:
   """The start of a report seed, on one device."""
   return jax.device_put(arena.starts[one.init](seed))
 
@@ -128,7 +129,7 @@ def first_batches(
 
 
 def compiled(
-  arena: tournament.Arena,
+  arena: arenas.Arena,
   protocol: study.Protocol,
   one: study.Contestant,
   entry: entries.Entry,
@@ -136,7 +137,7 @@ def compiled(
 ) -> Side:
   """One side, ready to run; its first run warms it up."""
   optimizer = entries.build(entry, rate, arena.schedule)
-  problem = tournament.problem_of(arena, one)
+  problem = arenas.problem_of(arena, one)
   step = train.make_step(
     problem.cost_of,
     optimizer,
@@ -146,9 +147,9 @@ def compiled(
   seed = protocol.report_seeds[0]
   state = train.start(start_of(arena, one, seed), optimizer)
   epoch = first_batches(problem, one, seed)
-  lowered = jax.jit(lambda s, b: train.run_batches(step, s, b)).lower(
-    state, epoch
-  )
+  unroll = batches.unroll_on(arena.mesh.devices.flat[0].platform)
+  run = functools.partial(train.run_batches, step, unroll=unroll)
+  lowered = jax.jit(run).lower(state, epoch)
   program, span = clock.timed(lowered.compile)
   jax.block_until_ready(program(state, epoch))
   return Side(optimizer, program, clock.seconds(span))

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from experiments import problem as problems
 from experiments import session
-from experiments import start
+from experiments import speech
+from experiments.contest import arena as arenas
 from experiments.contest import progress
 from experiments.contest import tournament
 from gd_jax.descent import batches
@@ -154,7 +155,7 @@ class Plan(NamedTuple):
 
 def prepare(
   kept: session.Session,
-  arena: tournament.Arena,
+  arena: arenas.Arena,
   protocol: study.Protocol,
   before: tuple[list[dict[str, Any]], list[dict[str, Any]]],
 ) -> Plan:
@@ -173,7 +174,7 @@ def prepare(
     for one in protocol.contestants
   ]
   missing = [unit for unit in units if study.key_of(unit) not in known]
-  tournament.compile_ahead(arena, missing + guess if missing else guess)
+  arenas.compile_ahead(arena, missing + guess if missing else guess)
   return Plan(
     known, {key_of(program): program for program in before[1] + mine}, recorded
   )
@@ -181,7 +182,7 @@ def prepare(
 
 def train_all(
   kept: session.Session,
-  arena: tournament.Arena,
+  arena: arenas.Arena,
   protocol: study.Protocol,
   plan: Plan,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -195,7 +196,7 @@ def train_all(
     nonlocal trained
     missing = [unit for unit in units if study.key_of(unit) not in plan.known]
     # Nothing is timed while something else compiles.
-    tournament.compile_now(arena, missing)
+    arenas.compile_now(arena, missing)
     for unit in units:
       key = study.key_of(unit)
       if key in plan.known:
@@ -211,7 +212,7 @@ def train_all(
         session.record(kept, unit_rows)
         session.save(kept, len(programs), (), {'programs': programs})
       if key not in plan.known and not kept.context.values['quiet']:
-        start.warn(progress.line(program, trained, whole, began))
+        speech.warn(progress.line(program, trained, whole, began))
 
   train(study.tuning_units(protocol))
   for widened in range(study.WIDENINGS):

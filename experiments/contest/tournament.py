@@ -1,263 +1,30 @@
 """Trains the lanes of a study and writes down what each of them did."""
 
-import functools
 import hashlib
 import itertools
 from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from concurrent import futures
 from typing import Any
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from experiments import problem as problems
-from experiments.contest import divisions
+from experiments.contest import arena as arenas
 from gd_jax.descent import batches
-from gd_jax.descent import entries
 from gd_jax.descent import lanes
 from gd_jax.descent import train
 from gd_jax.judge import study
 from gd_jax.model import costs
-from gd_jax.types import Schedule
 from gd_jax.world import clock
-from gd_jax.world import machine
 from gd_jax.world import mesh as meshes
-
-# What an accelerator may hold of gathered examples at once.
-WAVE_BYTES = 8 * 2**30
-
-# Tuning that takes no more FLOP than this, a few seconds of two cores, saves
-# less by wide blocks than it costs to compile a program of its own for them.
-SHORT_FLOP = 2e11
 
 
 class InterruptedStudyError(Exception):
   """A signal asked to stop between two epochs of a unit."""
 
 
-class Arena(NamedTuple):
-  """What all units of a study share."""
-
-  problems: Mapping[problems.Kind, problems.Problem]
-  starts: Mapping[str, Callable[[int], Any]]  # --init, seed -> params
-  mesh: jax.sharding.Mesh
-  dtype: str
-  epochs: int
-  gradients: str
-  reduction: str
-  schedule: Schedule | None
-  lane_block: int | None  # None chooses
-  tuning_lanes: int  # of each contestant, before widening
-  share: meshes.Share
-  programs_of: Callable[[study.Contestant], lanes.Programs]
-  # (contestant, shape of a wave) -> compiled
-  compiled: Callable[[study.Contestant, tuple[int, int]], futures.Future]
-  division: divisions.Division
-  pool: futures.Executor  # compiles, one thread a core
-
-
-class Compiled(NamedTuple):
-  """An entry's programs at one shape, and what compiling them took."""
-
-  programs: lanes.Programs
-  compile_seconds: float
-
-
-def arena(
-  made: Mapping[problems.Kind, problems.Problem],
-  mesh: jax.sharding.Mesh,
-  values: Mapping[str, Any],
-  *,
-  dtype: str,
-  schedule: Schedule | None,
-  share: meshes.Share,
-) -> Arena:
-  """Puts the examples on every device and makes ready to compile."""
-  problem = next(iter(made.values()))
-  divide = divisions.resplit if values['resplit'] else divisions.fixed
-  division = divide(
-    problem,
-    {kind.cost: one.scores_of for kind, one in made.items()},
-    mesh,
-  )
-  # Compiling lets go of the interpreter: several programs compile at once.
-  pool = futures.ThreadPoolExecutor(machine.cores())
-
-  inits = {kind.init: one.init for kind, one in made.items()}
-  costs_of = {kind.cost: one.cost_of for kind, one in made.items()}
-
-  @functools.cache
-  def start_of(init: str) -> Callable[[int], Any]:
-    jitted = jax.jit(inits[init])
-    return lambda seed: jax.device_get(jitted(jax.random.key(seed)))
-
-  @functools.cache
-  def programs_of(text: str, cost: str) -> lanes.Programs:
-    entry = entries.parse(text)
-    return lanes.programs(
-      cost_of=costs_of[cost],
-      optimizer_of=lambda rate: entries.build(entry, rate, schedule),
-      mesh=mesh,
-      gradients=values['gradients'],
-      reduction=values['reduction'],
-    )
-
-  @functools.cache
-  def ready(text: str, cost: str, m: int, init: str, shape: tuple[int, int]):
-    order = division.order(0, 0, m)
-    rates = share.mine(np.zeros(shape, dtype))
-    put = functools.partial(meshes.put_blocks, mesh)
-    return pool.submit(
-      compile_programs,
-      programs_of(text, cost),
-      put(rates),
-      put(stack([start_of(init)(0)] * len(rates))),
-      put(stack([order] * len(rates))),
-      division.examples,
-    )
-
-  return Arena(
-    problems=made,
-    starts={init: start_of(init) for init in inits},
-    mesh=mesh,
-    dtype=dtype,
-    epochs=values['epochs'],
-    gradients=values['gradients'],
-    reduction=values['reduction'],
-    schedule=schedule,
-    lane_block=values['lane_block'],
-    tuning_lanes=values['rates'] * values['tuning_seeds'],
-    share=share,
-    programs_of=lambda one: programs_of(one.optimizer, one.cost),
-    compiled=lambda one, shape: ready(
-      one.optimizer, one.cost, one.batch_size, one.init, shape
-    ),
-    division=division,
-    pool=pool,
-  )
-
-
-def compile_programs(
-  made: lanes.Programs,
-  rate: np.ndarray,
-  starts: Any,
-  order: batches.Order,
-  examples: Any,
-) -> Compiled:
-  """Compiles what every epoch needs; the watched epoch waits for its need."""
-  launch, span = clock.timed(made.launch.lower(rate, starts).compile)
-  fleet = jax.eval_shape(made.launch, rate, starts)
-  lowered = made.epoch.lower(fleet, rate, order, examples)
-  epoch, more = clock.timed(lowered.compile)
-  return Compiled(
-    made._replace(launch=launch, epoch=epoch),
-    clock.seconds(span) + clock.seconds(more),
-  )
-
-
-def stack(parts: Sequence[Any]) -> Any:
-  """Equal trees of arrays as one, each leaf with a new first axis."""
-  return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
-
-
-def problem_of(arena: Arena, one: study.Contestant) -> problems.Problem:
-  """What a contestant minimises."""
-  return arena.problems[problems.Kind(one.init, one.cost)]
-
-
-def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
-  """(blocks, lanes a block) of the waves that the unit trains in."""
-  problem = problem_of(arena, unit.contestant)
-  epoch = sum(leaf.nbytes for leaf in jax.tree.leaves(problem.train))
-  return wave_shape(
-    arena.mesh.devices.flat[0].platform,
-    devices=arena.share.devices,
-    rates=len(unit.rates),
-    seeds=len(unit.seeds),
-    lane_block=arena.lane_block or (1 if short(arena, unit) else None),
-    epoch_bytes=epoch,
-  )
-
-
-def short(arena: Arena, unit: study.Unit) -> bool:
-  """Whether a unit's contestant is tuned in less time than it compiles.
-
-  Then it trains lane by lane, and in the program that its report lanes need.
-  """
-  problem = problem_of(arena, unit.contestant)
-  # Of a network of ours alone is the work known by the number of weights.
-  on_cpu = arena.mesh.devices.flat[0].platform == 'cpu'
-  if not on_cpu or problem.split is None:
-    return False
-  params = jax.eval_shape(problem.init, jax.random.key(0))
-  weights = sum(leaf.size for leaf in jax.tree.leaves(params))
-  examples = problems.size_of(problem.train) * arena.epochs
-  return 6 * weights * examples * arena.tuning_lanes <= SHORT_FLOP
-
-
-def wave_shape(
-  platform: str,
-  *,
-  devices: int,
-  rates: int,
-  seeds: int,
-  lane_block: int | None,
-  epoch_bytes: int,
-) -> tuple[int, int]:
-  """(blocks, lanes a block) of the waves that train rates x seeds."""
-  width = min(lane_block or lanes.widest(rates, seeds, devices), rates)
-  if platform == 'cpu':
-    return devices, width
-  blocks = -(-rates // width) * seeds
-  each = min(-(-blocks // devices), max(1, WAVE_BYTES // epoch_bytes))
-  return each * devices, width
-
-
-def check_memory(
-  params: Any,
-  protocol: study.Protocol,
-  devices: Sequence[Any],
-  values: Mapping[str, Any],
-) -> None:
-  """Refuses lanes that this machine cannot hold side by side.
-
-  Raises:
-    UserError: with how many there would be, and what they take.
-  """
-  blocks, width = wave_shape(
-    'cpu',  # one block a device, which is the least anywhere
-    devices=len(devices),
-    rates=protocol.rates,
-    seeds=len(protocol.tuning_seeds),
-    lane_block=values['lane_block'],
-    epoch_bytes=0,
-  )
-  weights = sum(
-    leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)
-  )
-  problems.check_memory(weights, 'this study', blocks * width)
-
-
-def compile_ahead(arena: Arena, units: Sequence[study.Unit]) -> None:
-  """Starts compiling what the units will need, in the background."""
-  for unit in units:
-    one = unit.contestant
-    arena.compiled(one, shape_of(arena, unit))
-
-
-def compile_now(arena: Arena, units: Sequence[study.Unit]) -> None:
-  """Waits until all that the units need is compiled."""
-  compile_ahead(arena, units)
-  for unit in units:
-    one = unit.contestant
-    arena.compiled(one, shape_of(arena, unit)).result()
-
-
 def run_unit(
-  arena: Arena, unit: study.Unit
+  arena: arenas.Arena, unit: study.Unit
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
   """Trains all lanes of a unit: its rows, and its program's record.
 
@@ -266,8 +33,8 @@ def run_unit(
   """
   one = unit.contestant
   division, m = arena.division, one.batch_size
-  n = problems.size_of(problem_of(arena, one).train)
-  blocks, width = shape_of(arena, unit)
+  n = problems.size_of(arenas.problem_of(arena, one).train)
+  blocks, width = arenas.shape_of(arena, unit)
   made, compile_seconds = arena.compiled(one, (blocks, width)).result()
   dealt = lanes.deal(
     unit.rates, len(unit.seeds), width=width, multiple=blocks, dtype=arena.dtype
@@ -280,7 +47,7 @@ def run_unit(
     orders = [
       division.order(unit.seeds[place], epoch, m) for place in parts[wave].seed
     ]
-    stacked = stack(orders)
+    stacked = arenas.stack(orders)
     digest.update(stacked.index)
     return stacked
 
@@ -294,7 +61,7 @@ def run_unit(
     seeds = [unit.seeds[place] for place in mine.seed]
     rate = meshes.put_blocks(arena.mesh, mine.rate)
     if epoch == 0:
-      start = stack([arena.starts[one.init](seed) for seed in seeds])
+      start = arenas.stack([arena.starts[one.init](seed) for seed in seeds])
       start = meshes.put_blocks(arena.mesh, moved(start, unit.start_factor))
       fleet = made.launch(rate, start)
     order = meshes.put_blocks(arena.mesh, arena.share.mine(order))

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments import profiling
 from experiments import session
-from experiments.contest import tournament
+from experiments.contest import arena as arenas
 from gd_jax.descent import batches
 from gd_jax.descent import lanes
 from gd_jax.judge import study
@@ -13,7 +13,7 @@ from gd_jax.world import mesh as meshes
 
 
 def keep(
-  kept: session.Session, arena: tournament.Arena, protocol: study.Protocol
+  kept: session.Session, arena: arenas.Arena, protocol: study.Protocol
 ) -> None:
   """Traces the first wave of each entry's tuning, on the first process."""
   if kept.context.values['profile'] and kept.context.first:
@@ -23,10 +23,10 @@ def keep(
     )
 
 
-def wave(arena: tournament.Arena, unit: study.Unit) -> Callable[[], Any]:
+def wave(arena: arenas.Arena, unit: study.Unit) -> Callable[[], Any]:
   """The first updates of the unit's first wave, from its start."""
   one = unit.contestant
-  blocks, width = tournament.shape_of(arena, unit)
+  blocks, width = arenas.shape_of(arena, unit)
   dealt = lanes.deal(
     unit.rates, len(unit.seeds), width=width, multiple=blocks, dtype=arena.dtype
   )
@@ -41,7 +41,7 @@ def wave(arena: tournament.Arena, unit: study.Unit) -> Callable[[], Any]:
   starts = [arena.starts[one.init](seed) for seed in seeds]
   rate, start, order = (
     meshes.put_blocks(arena.mesh, leaf)
-    for leaf in (mine.rate, tournament.stack(starts), tournament.stack(few))
+    for leaf in (mine.rate, arenas.stack(starts), arenas.stack(few))
   )
   made = arena.programs_of(one)
   fleet = made.launch(rate, start)

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.contest import tournament
+from experiments import problem as problems
+from experiments.contest import arena as arenas
+from experiments.contest import waves
 from experiments.speed import agreement
 from experiments.speed import tasks
 from gd_jax.descent import batches
@@ -83,7 +85,8 @@ def one(
   m, rate = spec.batch_size, entry.centre / 10
   local = shards.mesh_for(m, mesh)
   devices = 1 if local is None else local.size
-  chunk = batches.chunk_on(mesh.devices.flat[0].platform)
+  platform = mesh.devices.flat[0].platform
+  chunk = batches.chunk_on(platform)
   optimizer = entries.build(entry, rate)
   step = train.make_step(
     gate.cost_of(spec.layer_sizes[-1]),
@@ -96,7 +99,11 @@ def one(
   state = train.start(start, optimizer)
   order = batches.epoch_order(0, 0, steps * m, m, shards=devices, chunk=chunk)
   batch = shards.put(batches.gather(data, order), local)
-  program = clock.compiled(shards.epoch_program(step, local), state, batch)
+  program = clock.compiled(
+    shards.epoch_program(step, local, unroll=batches.unroll_on(platform)),
+    state,
+    batch,
+  )
   flop = float(steps * mlp.flop(spec.layer_sizes, m))
   chunks = batches.steps_of(order.index.shape[1] // devices, chunk)
   job = Job(
@@ -133,14 +140,19 @@ def many(
 ) -> Job:
   """The epoch of a wave of `compare`, as many rates as a study has."""
   m = spec.batch_size
+  platform = mesh.devices.flat[0].platform
   rates = max(d for d in range(1, RATES + 1) if spec.lanes % d == 0)
   seeds = spec.lanes // rates
-  blocks, width = tournament.wave_shape(
-    mesh.devices.flat[0].platform,
+  # What is timed on a CPU is a study long enough for wide blocks.
+  single = platform != 'cpu' and waves.launched(
+    problems.weights_of(spec.layer_sizes), m, spec.lanes
+  )
+  blocks, width = waves.wave_shape(
+    platform,
     devices=mesh.size,
     rates=rates,
     seeds=seeds,
-    lane_block=None,
+    lane_block=1 if single else None,
     epoch_bytes=steps * m * (spec.layer_sizes[0] + 1),
   )
   dealt = lanes.deal(
@@ -150,8 +162,8 @@ def many(
     multiple=blocks,
     dtype=dtype,
   )
-  waves = lanes.waves(dealt, blocks)
-  wave = waves[0]
+  parts = lanes.waves(dealt, blocks)
+  wave = parts[0]
   starts = [
     mlp.init(jax.random.key(int(seed)), spec.layer_sizes, dtype=dtype)
     for seed in wave.seed
@@ -159,7 +171,7 @@ def many(
   orders = [
     batches.epoch_order(int(seed), 0, steps * m, m) for seed in wave.seed
   ]
-  order = tournament.stack(orders)
+  order = arenas.stack(orders)
   made = lanes.programs(
     cost_of=gate.cost_of(spec.layer_sizes[-1]),
     optimizer_of=lambda rate: entries.build(entry, rate),
@@ -168,25 +180,24 @@ def many(
   )
   everywhere = jax.sharding.NamedSharding(mesh, jax.P())
   examples = jax.device_put(data, everywhere)
-  fleet = made.launch(jnp.asarray(wave.rate), tournament.stack(starts))
+  fleet = made.launch(jnp.asarray(wave.rate), arenas.stack(starts))
   program = clock.compiled(made.epoch, fleet, wave.rate, order, examples)
   made = made._replace(epoch=program.run)
   flop = float(wave.rate.size * steps * mlp.flop(spec.layer_sizes, m))
   lane = jax.tree.map(lambda leaf: leaf[0, 0], fleet.state)
   chunks = batches.steps_of(order.index.shape[2], batches.CHUNK)
-  on_cpu = mesh.devices.flat[0].platform == 'cpu'
   job = Job(
     spec=spec,
     run=lambda: lanes.run_epoch(made, fleet, wave.rate, order, examples),
     steps=steps,
-    waves=len(waves),
+    waves=len(parts),
     flop=flop,
     work=work_of(
       spec,
       lane,
       lanes_a_step=wave.rate.size,
       blocks=blocks,
-      live=width if on_cpu else wave.rate.size // mesh.size,
+      live=width if platform == 'cpu' else wave.rate.size // mesh.size,
       pieces=chunks,
     ),
     devices=mesh.size,

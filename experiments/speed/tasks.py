@@ -13,6 +13,7 @@ from gd_jax.model import mlp
 
 EXAMPLES = 60_000  # as MNIST trains on
 CALL_FLOP = 6e9  # an epoch of the book's network; a larger one is cut short
+LANES_FLOP = 6e11  # of all lanes in a call
 # Nothing to compute: what a step of it takes is launching.
 IDLE_SIZES, IDLE_BATCH, IDLE_STEPS = (8, 8, 8), 8, 1000
 
@@ -48,11 +49,12 @@ def idle(spec: Spec) -> Spec:
 
 
 def steps_of(spec: Spec) -> int:
-  """Updates of a call: an epoch, or what CALL_FLOP allow but at least 100."""
+  """Updates of a call: an epoch, or what the FLOP allow but at least 100."""
   if spec.layer_sizes == IDLE_SIZES:
     return IDLE_STEPS
   whole = EXAMPLES // spec.batch_size
-  fit = int(CALL_FLOP / mlp.flop(spec.layer_sizes, spec.batch_size))
+  flop = min(CALL_FLOP, LANES_FLOP / spec.lanes)
+  fit = int(flop / mlp.flop(spec.layer_sizes, spec.batch_size))
   return min(whole, max(100, fit))
 
 

@@ -24,6 +24,10 @@ CHUNK = 250
 # An accelerator wants wide matrix products instead.
 ACCELERATOR_CHUNK = 16_384
 
+# Updates a turn of the loop, where a turn costs an accelerator more than a
+# kernel; a CPU has nothing of it.
+UNROLL = 4
+
 # A longer epoch is gathered in pieces, so that memory stays bounded.
 PIECE_BYTES = 256 * 2**20
 
@@ -46,6 +50,11 @@ def steps_of(n: int, m: int) -> int:
 def chunk_on(platform: str) -> int:
   """Examples that a step on this platform works through at once."""
   return CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK
+
+
+def unroll_on(platform: str) -> int:
+  """Updates that this platform makes a turn of the loop over mini-batches."""
+  return 1 if platform == 'cpu' else UNROLL
 
 
 def slots_of(m: int, *, shards: int = 1, chunk: int = CHUNK) -> int:

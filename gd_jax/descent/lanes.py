@@ -154,7 +154,7 @@ def programs(
 
   return Programs(
     launch=_sharded(mesh, launch, 'each', 'each'),
-    epoch=over_lanes(functools.partial(_run_lane, on_cpu=_on_cpu(mesh))),
+    epoch=over_lanes(functools.partial(_run_lane, platform=_platform(mesh))),
     watched_epoch=over_lanes(_run_watched),
   )
 
@@ -198,13 +198,13 @@ def _lane_by_lane(scores_of, examples):
 
 def _over_blocks(mesh, one, blocks):
   # A CPU's cache holds one block; an accelerator wants all of them at once.
-  if _on_cpu(mesh):
+  if _platform(mesh) == 'cpu':
     return jax.lax.map(one, blocks)
   return jax.vmap(one)(blocks)
 
 
-def _on_cpu(mesh):
-  return mesh.devices.flat[0].platform == 'cpu'
+def _platform(mesh):
+  return mesh.devices.flat[0].platform
 
 
 def _sharded(mesh, function, *kinds):
@@ -225,7 +225,7 @@ def _sharded(mesh, function, *kinds):
   )
 
 
-def _run_lane(step, lane, examples, order, *, on_cpu):
+def _run_lane(step, lane, examples, order, *, platform):
   """An epoch of one lane, which stays where it was once it has failed."""
   steps, m = order.index.shape
   row = sum(leaf.nbytes // len(leaf) for leaf in jax.tree.leaves(examples))
@@ -234,7 +234,8 @@ def _run_lane(step, lane, examples, order, *, on_cpu):
     lane.state,
     examples,
     order,
-    together=batches.together(steps, m * row) if on_cpu else None,
+    together=batches.together(steps, m * row) if platform == 'cpu' else None,
+    unroll=batches.unroll_on(platform),
   )
   alive = lane.alive & train.finite(state, metrics.cost)
   state = jax.tree.map(

@@ -50,11 +50,16 @@ def over_devices(
   )
 
 
-def epoch_program(step: train.Step, mesh: jax.sharding.Mesh | None) -> Any:
-  """(state, batch) -> (state, metrics, finite): what one run trains by."""
+def epoch_program(
+  step: train.Step, mesh: jax.sharding.Mesh | None, *, unroll: int = 1
+) -> Any:
+  """(state, batch) -> (state, metrics, finite): what one run trains by.
+
+  `unroll` is as of `train.run_batches`.
+  """
 
   def program(state, batch):
-    state, metrics = train.run_batches(step, state, batch)
+    state, metrics = train.run_batches(step, state, batch, unroll=unroll)
     return state, metrics, train.finite(state, metrics.cost)
 
   return over_devices(program, mesh)

@@ -169,12 +169,13 @@ def make_step(
 
 
 def run_batches(
-  step: Step, state: State, epoch: Batch
+  step: Step, state: State, epoch: Batch, *, unroll: int = 1
 ) -> tuple[State, Metrics]:
   """Trains on gathered mini-batches, leaves [steps, m, ...], in their order.
 
   Sums stay in the carry: stacking small outputs of every step is quadratic on
-  some CPU backends.
+  some CPU backends. `unroll` updates are made a turn of the loop, which changes
+  nothing but rounding.
   """
 
   def body(carry, batch):
@@ -185,7 +186,7 @@ def run_batches(
   first = jax.tree.map(lambda leaf: leaf[0], epoch)
   _, shapes = jax.eval_shape(step, state, first)
   zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-  (state, sums), _ = jax.lax.scan(body, (state, zeros), epoch)
+  (state, sums), _ = jax.lax.scan(body, (state, zeros), epoch, unroll=unroll)
   return state, sums
 
 
@@ -225,17 +226,21 @@ def run_epoch(
   order: batches.Order,
   *,
   together: int | None = None,
+  unroll: int = 1,
 ) -> tuple[State, Metrics]:
   """Trains once through `order`: gathers, and scans over the updates.
 
   `together` divides the number of updates and is how many have their rows
   gathered at once; None gathers the whole epoch. The numbers are the same.
+  `unroll` is as of `run_batches`.
   """
   if together is None:
-    return run_batches(step, state, batches.gather(examples, order))
+    gathered = batches.gather(examples, order)
+    return run_batches(step, state, gathered, unroll=unroll)
 
   def body(state, part):
-    return run_batches(step, state, batches.gather(examples, part))
+    gathered = batches.gather(examples, part)
+    return run_batches(step, state, gathered, unroll=unroll)
 
   parts = jax.tree.map(
     lambda leaf: leaf.reshape(-1, together, *leaf.shape[1:]), order

@@ -142,5 +142,10 @@ def _inner(parameters: Mapping[str, Any]) -> list[Any]:
   values = []
   for value in parameters.values():
     values += value if isinstance(value, list | tuple) else [value]
+  # From JAX 0.11.2 on a closed jaxpr is a jaxpr as well: it counts once.
   closed = [v.jaxpr for v in values if isinstance(v, jex.core.ClosedJaxpr)]
-  return closed + [v for v in values if isinstance(v, jex.core.Jaxpr)]
+  return closed + [
+    v
+    for v in values
+    if isinstance(v, jex.core.Jaxpr) and not isinstance(v, jex.core.ClosedJaxpr)
+  ]

@@ -14,7 +14,7 @@ from gd_jax.descent import train
 from gd_jax.model import costs
 from gd_jax.model import mlp
 from gd_jax.types import Images
-from gd_jax.world import mesh
+from tests import meshes
 
 N, M, K = 203, 10, 3  # examples, a mini-batch, classes
 SEEDS = 3
@@ -38,7 +38,7 @@ def pieces(optimizer_of, devices):
   return {
     'cost_of': costs.example_cost(*network_parts()),
     'optimizer_of': optimizer_of,
-    'mesh': mesh.row(jax.devices()[:devices]),
+    'mesh': meshes.of(devices),
   }
 
 

@@ -14,6 +14,7 @@ from gd_jax.model import costs
 from gd_jax.model import mlp
 from gd_jax.types import Images
 from gd_jax.world import mesh
+from tests import meshes
 
 N, M = 3700, 1500  # two whole mini-batches, and a short third one
 
@@ -47,10 +48,6 @@ def trained(row, *, m, dtype='float32', epochs=3, gradients='mean'):
   return state, metrics, program.lower(state, batch)
 
 
-def two():
-  return mesh.row(jax.devices()[:2])
-
-
 @pytest.mark.parametrize('gradients', train.GRADIENTS)
 @pytest.mark.parametrize('m', [M, N])
 @pytest.mark.parametrize(
@@ -58,7 +55,7 @@ def two():
 )
 def test_two_devices_agree_with_one(m, dtype, most, gradients):
   one, one_sums, _ = trained(None, m=m, dtype=dtype, gradients=gradients)
-  both, sums, _ = trained(two(), m=m, dtype=dtype, gradients=gradients)
+  both, sums, _ = trained(meshes.two(), m=m, dtype=dtype, gradients=gradients)
   for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(both), strict=True):
     np.testing.assert_allclose(b, a, rtol=0, atol=most)
   np.testing.assert_allclose(sums.cost, one_sums.cost, rtol=most)
@@ -66,17 +63,17 @@ def test_two_devices_agree_with_one(m, dtype, most, gradients):
 
 
 def test_a_repeat_has_the_same_bits():
-  first, second = (trained(two(), m=N)[0] for _ in range(2))
+  first, second = (trained(meshes.two(), m=N)[0] for _ in range(2))
   jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
 def test_a_step_makes_one_all_reduce():
-  text = trained(two(), m=M, epochs=1)[2].as_text()
+  text = trained(meshes.two(), m=M, epochs=1)[2].as_text()
   assert len(re.findall(r'stablehlo\.all_reduce', text)) == 1
   assert 'all_gather' not in text
 
 
 def test_only_a_large_batch_is_divided():
-  assert shards.mesh_for(shards.LARGE, two()) is None
-  assert shards.mesh_for(shards.LARGE + 1, two()) is not None
+  assert shards.mesh_for(shards.LARGE, meshes.two()) is None
+  assert shards.mesh_for(shards.LARGE + 1, meshes.two()) is not None
   assert shards.mesh_for(60_000, mesh.row(jax.devices()[:1])) is None

@@ -335,21 +335,34 @@ def test_float32_stays_float32_with_x64_at_hand():
   assert_near(state.params, double.params, 1e-3)
 
 
-@pytest.mark.parametrize('together', [1, 2, 6])
-def test_rows_gathered_in_parts_train_the_same_bits(together):
-  state = train.start(params('float32'), optimizers.adam(0.1))
+def both_ways(dtype, **how):
+  """An epoch of adam in the given way, and in the plain one."""
+  state = train.start(params(dtype), optimizers.adam(0.1))
   step = train.make_step(COST_OF, optimizers.adam(0.1))
   order = batches.epoch_order(0, 0, 57, 10)
-  run = jax.jit(functools.partial(train.run_epoch, step, together=together))
+  run = jax.jit(functools.partial(train.run_epoch, step, **how))
   whole = jax.jit(functools.partial(train.run_epoch, step))
-  state_, metrics_ = run(state, images(57), order)
-  expected, metrics = whole(state, images(57), order)
+  return run(state, images(57), order), whole(state, images(57), order)
+
+
+@pytest.mark.parametrize('together', [1, 2, 6])
+def test_rows_gathered_in_parts_train_the_same_bits(together):
+  (state, metrics), plain = both_ways('float32', together=together)
   for ours, theirs in zip(
-    jax.tree.leaves(state_), jax.tree.leaves(expected), strict=True
+    jax.tree.leaves(state), jax.tree.leaves(plain[0]), strict=True
   ):
     np.testing.assert_array_equal(ours, theirs)
-  assert metrics_.examples == metrics.examples == 57
-  np.testing.assert_allclose(metrics_.cost, metrics.cost, rtol=1e-6)
+  assert metrics.examples == plain[1].examples == 57
+  np.testing.assert_allclose(metrics.cost, plain[1].cost, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ('together', 'unroll'), [(None, 4), (None, 6), (None, 99), (2, 4)]
+)
+def test_unrolled_updates_are_the_same_but_for_rounding(together, unroll):
+  found, plain = both_ways('float64', together=together, unroll=unroll)
+  assert found[1].examples == 57
+  assert_near(found, plain, 1e-13)
 
 
 def test_the_step_is_traced_once_an_epoch():

@@ -12,6 +12,7 @@ import pytest
 from absl import flags as absl_flags
 from hypothesis import strategies as st
 
+from experiments import devices
 from experiments import flags
 from experiments import start
 from gd_jax.judge import certificates
@@ -227,7 +228,7 @@ def attempt(monkeypatch, tmp_path, capsys):
     precision = values.get('precision') or 'float32'
     return flags.PRECISIONS[precision][0], jax.local_devices()
 
-  monkeypatch.setattr(start, 'prepare', prepare)
+  monkeypatch.setattr(devices, 'prepare', prepare)
 
   def run(script, line):
     module = importlib.import_module(f'experiments.{script}')
@@ -282,6 +283,8 @@ def honoured_or_refused(attempt, script, line, asked):
   for name, value in config['flags'].items():
     if name in asked:
       wanted = readings(asked[name])
+      # An empty list asks for what stands there anyway.
+      wanted += [plain[name]] * (not asked[name].strip())
       full = name.startswith('batch_size') and asked[name].strip() == 'full'
       assert full or any(same(value, one) for one in wanted), (name, value)
     elif name not in ('learning_rate', 'steps', 'layer_sizes', 'optimizers'):

@@ -16,7 +16,7 @@ from gd_jax.judge import gate
 from gd_jax.judge import reference
 from gd_jax.model import mlp
 from gd_jax.types import UserError
-from gd_jax.world import mesh
+from tests import meshes
 from tests import oracles
 
 SIZES = (12, 5, 3)
@@ -30,10 +30,6 @@ HYPERPARAMETERS = {
   'adam': {'b1': 0.8, 'b2': 0.95, 'eps': 1e-3, 'eps_root': 1e-4},
   'adamw': {'b1': 0.8, 'b2': 0.95, 'eps': 1e-3, 'weight_decay': 0.03},
 }
-
-
-def two():
-  return mesh.row(jax.devices()[:2])
 
 
 def start():
@@ -100,7 +96,7 @@ def small(monkeypatch):
   'precision', ['float32', pytest.param('float64', marks=pytest.mark.claims)]
 )
 def test_this_device_computes_right(small, precision):
-  found = gate.try_device(two(), dtype=precision, precision=precision)
+  found = gate.try_device(meshes.two(), dtype=precision, precision=precision)
   assert len(found) == 2 + 2 * gate.WIDTH
   most = {'float32': 1e-4, 'float64': 1e-12}[precision]
   assert max(one.difference for one in found) < most
@@ -120,7 +116,7 @@ def test_a_wrong_step_is_refused(small, monkeypatch):
   monkeypatch.setattr(optimizers, 'sgd', slightly_wrong)
   data = gate.images(3000, SIZES[0], SIZES[-1])
   with pytest.raises(UserError, match=r'120 scanned steps x 3 vmapped lanes'):
-    gate.try_lanes(two(), data, dtype='float32', precision='float32')
+    gate.try_lanes(meshes.two(), data, dtype='float32', precision='float32')
 
 
 def wrong_under_scan_and_vmap(learning_rate):
@@ -148,7 +144,7 @@ def test_a_fault_under_scan_and_vmap_alone_is_refused(small, monkeypatch):
   monkeypatch.setattr(optimizers, 'sgd', wrong_under_scan_and_vmap)
   data = gate.images(3000, SIZES[0], SIZES[-1])
   # Neither one vmapped step nor many steps of one run show it.
-  gate.try_full_batch(two(), data, dtype='float64', precision='float64')
+  gate.try_full_batch(meshes.two(), data, dtype='float64', precision='float64')
   optimizer = wrong_under_scan_and_vmap(0.3)
   expected, data_57, order = descended('sgd', {}, examples=570, m=5)
   step = train.make_step(gate.cost_of(SIZES[-1]), optimizer)
@@ -158,16 +154,18 @@ def test_a_fault_under_scan_and_vmap_alone_is_refused(small, monkeypatch):
   gate.check('one run', start(), state.params, expected, 'float64')
   with monkeypatch.context() as few:
     few.setattr(gate, 'STEPS', 1)
-    gate.try_lanes(two(), data, dtype='float64', precision='float64')
+    gate.try_lanes(meshes.two(), data, dtype='float64', precision='float64')
   with pytest.raises(UserError, match=r'120 scanned steps x 3 vmapped lanes'):
-    gate.try_lanes(two(), data, dtype='float64', precision='float64')
+    gate.try_lanes(meshes.two(), data, dtype='float64', precision='float64')
 
 
 def test_a_wrong_sum_over_the_devices_is_refused(small, monkeypatch):
   monkeypatch.setattr(train, 'all_reduce', lambda tree, axis: tree)
   data = gate.images(3000, SIZES[0], SIZES[-1])
   with pytest.raises(UserError, match=r'an update on 3,000 examples'):
-    gate.try_full_batch(two(), data, dtype='float32', precision='float32')
+    gate.try_full_batch(
+      meshes.two(), data, dtype='float32', precision='float32'
+    )
 
 
 def test_no_number_is_no_agreement():

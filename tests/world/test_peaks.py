@@ -13,18 +13,14 @@ from gd_jax.descent import train
 from gd_jax.judge import gate
 from gd_jax.model import mlp
 from gd_jax.types import UserError
-from gd_jax.world import mesh
 from gd_jax.world import peaks
 from gd_jax.world import roofline
+from tests import meshes
 
 SIZES, M, STEPS = (20, 6, 3), 10, 7
 MACHINE = roofline.Machine(
   peak=100.0, fastest=120.0, cache=50.0, memory=5.0, cache_bytes=1000
 )
-
-
-def two():
-  return mesh.row(jax.devices()[:2])
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def brief(monkeypatch):
 
 
 def test_a_product_is_as_many_products_as_are_counted(brief):
-  run = peaks._product(two(), 32, 'float64')
+  run = peaks._product(meshes.two(), 32, 'float64')
   rng = np.random.default_rng(0)
   one = rng.standard_normal((32, 32)) / np.sqrt(32)
   expected = one @ np.linalg.matrix_power(one.T, 5)
@@ -46,7 +42,7 @@ def test_a_product_is_as_many_products_as_are_counted(brief):
 
 
 def test_a_triad_donates_and_adds(brief):
-  run = peaks._triad(two(), 16)
+  run = peaks._triad(meshes.two(), 16)
   first = run(1)
   again = run(3)
   np.testing.assert_allclose(again, np.full((2, 16), 4e-6), rtol=1e-5)
@@ -69,16 +65,17 @@ def programs():
   sgd = optimizers.sgd(0.1)
   params = mlp.init(jax.random.key(0), SIZES)
   state = train.start(params, sgd)
-  for m, steps, row in ((M, STEPS, None), (2400, 1, two())):
+  for m, steps, row in ((M, STEPS, None), (2400, 1, meshes.two())):
     step = train.make_step(cost_of, sgd, axis=shards.axis_of(row))
     order = batches.epoch_order(
       0, 0, m * steps, m, shards=1 if row is None else 2
     )
     batch = batches.gather(data, order)
-    traced = shards.epoch_program(step, row).trace(state, batch)
+    program = shards.epoch_program(step, row, unroll=4)
+    traced = program.trace(state, batch)
     yield f'm={m}', steps * mlp.flop(SIZES, m), traced.jaxpr.jaxpr
   made = lanes.programs(
-    cost_of=cost_of, optimizer_of=optimizers.sgd, mesh=two()
+    cost_of=cost_of, optimizer_of=optimizers.sgd, mesh=meshes.two()
   )
   rate = jnp.ones((4, 3), jnp.float32)
   fleet = made.launch(rate, gate.stack([params] * 4))

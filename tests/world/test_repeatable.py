@@ -1,0 +1,43 @@
+"""A GPU is asked for the same bits in every process."""
+
+import pytest
+
+from gd_jax.world import repeatable
+from tests import scripts
+
+ASKED = '--xla_gpu_deterministic_ops=true --xla_gpu_enable_triton_gemm=false'
+
+
+@pytest.mark.parametrize(
+  ('platforms', 'before', 'after'),
+  [
+    ([], None, None),
+    (['xla_tpu', 'oneapi'], '--xla_a=1', '--xla_a=1'),
+    (['xla_cuda13'], None, ASKED),
+    (['xla_rocm7'], '', ASKED),
+    (['xla_cuda12'], '--xla_a=1', f'--xla_a=1 {ASKED}'),
+    (
+      ['xla_cuda13'],
+      '--xla_gpu_deterministic_ops=false  --xla_b',
+      '--xla_gpu_deterministic_ops=false --xla_b '
+      '--xla_gpu_enable_triton_gemm=false',
+    ),
+    (['xla_cuda13'], ASKED, ASKED),
+  ],
+)
+def test_settings_are_added_for_a_gpu_and_the_users_stay(
+  platforms, before, after
+):
+  environment = {} if before is None else {'XLA_FLAGS': before}
+  repeatable.ask(environment, platforms)
+  assert environment.get('XLA_FLAGS') == after
+
+
+def test_a_run_says_what_it_asked_for(tmp_path):
+  there = 'from gd_jax.world import repeatable\n'
+  there += "repeatable.plugins = lambda: ['xla_cuda13']\n"
+  scripts.run(
+    'train', *scripts.named(tmp_path, 'run'), '--epochs=1', setup=there
+  )
+  config = scripts.json_of(tmp_path / 'run', 'config.json')
+  assert config['machine']['xla_flags'] == ASKED
