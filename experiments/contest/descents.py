@@ -68,7 +68,8 @@ def keep(
         snapshots.save(kept.run.path, place, made, state.params, what)
       if done == len(cut) * arena.epochs:
         break
-      if arena.share.stopping():
+      # What the others hear is told once an epoch, and they have ended theirs.
+      if arena.share.stopping() or kept.context.stop.is_set():
         raise tournament.InterruptedStudyError
       order = arena.division.order(seed, epoch, one.batch_size)
       some = batches.Order(*(leaf[cut[part]] for leaf in order))

@@ -108,7 +108,7 @@ def strips(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
         _strip(panel, entry, seeds, quantity, k)
       if not readings.is_accuracy(quantity):
         paper.scale(panel, 'x', values)
-      panel.set_xlabel(readings.title(quantity))
+      panel.set_xlabel(readings.axis_title(study, quantity))
     words = [
       f'{e.label}\n{wording.failures_in_short(e.record["failures"])}'
       for e in entries

@@ -26,7 +26,7 @@ def curves(study: Mapping[str, Any], rows: Sequence[Row]) -> charts.Figure:
   for column, quantity in enumerate(readings.VALIDATION):
     found = {e.name: readings.curve(rows, e.name, quantity) for e in entries}
     points = [point for of_entry in found.values() for point in of_entry]
-    title = readings.validation_titles(study)[column]
+    title = readings.axis_title(study, readings.VALIDATION[column])
     y = charts.axis(title)
     if column == 0:
       y = charts.fitting_axis(

@@ -72,6 +72,16 @@ def colours(names: Iterable[str]) -> dict[str, str]:
   return known
 
 
+def in_order(count: int) -> list[str]:
+  """Colours of things that have an order, from dark to light."""
+  from matplotlib import colormaps
+  from matplotlib import colors
+
+  # The lightest tenth is no colour on white.
+  places = (0.9 * place / max(1, count - 1) for place in range(count))
+  return [colors.to_hex(colormaps['viridis'](place)) for place in places]
+
+
 def apart(named: Sequence[tuple[str, str]]) -> list[str]:
   """A colour for each (entry, label): the entry's, or where two share one,
   the label's.

@@ -18,7 +18,7 @@ def curves(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
   Against epochs, and in a second row against updates where batch sizes differ.
   """
   entries = readings.entries(study)
-  titles = readings.validation_titles(study)
+  titles = [readings.axis_title(study, one) for one in readings.VALIDATION]
   against = ['epoch', 'step'] if races.batch_groups(study) else ['epoch']
 
   with plots.look():
@@ -89,7 +89,7 @@ def sensitivity(study: Mapping[str, Any]) -> Any:
         values += _rates(axes[0, column], entry, key, quantity)
       if not readings.is_accuracy(quantity):
         paper.scale(axes[0, column], 'y', values)
-      axes[0, column].set_ylabel(readings.title(quantity))
+      axes[0, column].set_ylabel(readings.axis_title(study, quantity))
     axes[0, 1].set_visible(len(kinds) > 1)
     for k, entry in enumerate(entries):
       _failed(axes[1, 0], entry)
@@ -177,11 +177,10 @@ def _rates(
 
 def batches(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
   """A row for each optimizer: against epochs, updates and program seconds."""
-  from matplotlib import colormaps
-
   groups = races.batch_lines(study, rows)
   every = [line for group in groups.values() for line in group]
   sizes = sorted({line.batch_size for line in every})
+  tints = dict(zip(sizes, plots.in_order(len(sizes)), strict=True))
   costs = [point.middle for line in every for point in line.points]
 
   with plots.look():
@@ -196,11 +195,10 @@ def batches(study: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     for across, (name, group) in zip(axes, groups.items(), strict=True):
       for column, panel in enumerate(across):
         for line in group:
-          place = sizes.index(line.batch_size) / max(1, len(sizes) - 1)
           panel.plot(
             line.paces[column],
             paper.gapped([point.middle for point in line.points]),
-            color=colormaps['viridis'](0.9 * place),
+            color=tints[line.batch_size],
             marker='o',
             markersize=3,
             label=f'm = {line.batch_size:,}',

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
   name: str
   label: str  # one printable line, not too long
-  colour: str  # of its optimizer
+  colour: str  # of its optimizer, or of its batch size where there is but one
   place: int  # among the contestants of its colour: the dash of its lines
   record: Mapping[str, Any]  # of study.json
 
@@ -71,25 +71,36 @@ def label(name: object, width: int = 30) -> str:
 
 
 def entries(study: Mapping[str, Any]) -> list[Entry]:
-  """The contestants from best to worst; colours follow the protocol's order."""
+  """The contestants from best to worst, each in what tells it apart.
+
+  The colour is the optimizer's; of one optimizer at several batch sizes it is
+  the size's, of one at one size the contestant's.
+  """
   records = study['entries']
-  colour = plots.colours(record['optimizer'] for record in records.values())
+  colour = _colours(records)
   places: dict[str, int] = {}
   seen: dict[str, int] = {}
-  for name, record in records.items():
-    of = colour[record['optimizer']]
-    places[name] = seen.get(of, 0)
-    seen[of] = places[name] + 1
+  for name in records:
+    places[name] = seen.get(colour[name], 0)
+    seen[colour[name]] = places[name] + 1
   return [
-    Entry(
-      name,
-      label(name),
-      colour[records[name]['optimizer']],
-      places[name],
-      records[name],
-    )
+    Entry(name, label(name), colour[name], places[name], records[name])
     for name in study['ranking']
   ]
+
+
+def _colours(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+  """{contestant: colour}, in the protocol's order where names decide."""
+  optimizers = {name: one['optimizer'] for name, one in records.items()}
+  sizes = {name: one['batch_size'] for name, one in records.items()}
+  if len(set(optimizers.values())) > 1 or len(records) == 1:
+    known = plots.colours(optimizers.values())
+    return {name: known[optimizer] for name, optimizer in optimizers.items()}
+  if len(set(sizes.values())) == 1:
+    return plots.colours(records)
+  ranks = sorted(set(sizes.values()))
+  tints = dict(zip(ranks, plots.in_order(len(ranks)), strict=True))
+  return {name: tints[size] for name, size in sizes.items()}
 
 
 def quantities(study: Mapping[str, Any]) -> list[str]:
@@ -122,11 +133,11 @@ def title(quantity: str) -> str:
   return QUANTITIES.get(quantity, quantity.replace('_', ' '))
 
 
-def validation_titles(study: Mapping[str, Any]) -> tuple[str, str]:
-  """Of VALIDATION; costs of two kinds share an axis and have no one scale."""
+def axis_title(study: Mapping[str, Any], quantity: str) -> str:
+  """What an axis of a study says: costs of two kinds have no one scale."""
   kinds = {record['cost'] for record in study['entries'].values()}
-  cost, accuracy = map(title, VALIDATION)
-  return (f'{cost} (each its own)' if len(kinds) > 1 else cost), accuracy
+  each = len(kinds) > 1 and quantity.endswith('cost')
+  return title(quantity) + ' (each its own)' * each
 
 
 def strip(study_rows: Sequence[Row], entry: Entry, quantity: str) -> list[Seed]:

@@ -99,7 +99,7 @@ def strips(
       data += _strip(entry, seeds, quantity, k, place)
       if all(seed.value is None for seed in seeds):
         notes.append(_nothing(k, place))
-    title = readings.title(quantity)
+    title = readings.axis_title(study, quantity)
     values = [seed.value for seeds in found for seed in seeds]
     values += [entry.record['figures'][quantity]['low'] for entry in entries]
     axes |= charts.panel(

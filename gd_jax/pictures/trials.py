@@ -34,7 +34,7 @@ def sensitivity(study: Mapping[str, Any]) -> charts.Figure:
       for score in entry.record[key]
       for name in ('mean', 'lowest', 'highest')
     ]
-    title = readings.title(quantity)
+    title = readings.axis_title(study, quantity)
     axes |= charts.panel(
       place,
       x=charts.log_axis('', rates),

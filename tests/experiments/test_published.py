@@ -19,7 +19,9 @@ def test_there_are_studies():
     'mnist-costs',
     'mnist-costs-fresh',
     'mnist-normal',
+    'mnist-normal-cpu',
     'mnist-scaled',
+    'mnist-scaled-cpu',
   ]
 
 

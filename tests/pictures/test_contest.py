@@ -182,3 +182,6 @@ def test_costs_of_two_kinds_are_kept_apart():
   costs, accuracies = progressions.curves(*made).axes[:2]
   assert costs.get_ylabel() == 'validation cost (each its own)'
   assert accuracies.get_ylabel() == 'validation accuracy (%)'
+  accuracies, costs = contest.strips(*made).axes[:2]
+  assert costs.get_xlabel() == 'test cost (each its own)'
+  assert accuracies.get_xlabel() == 'test accuracy (%)'

@@ -13,6 +13,7 @@ from gd_jax.judge import records
 from gd_jax.judge import scores
 from gd_jax.pictures import charts
 from gd_jax.pictures import pace
+from gd_jax.pictures import plots
 from gd_jax.pictures import races
 from gd_jax.pictures import readings
 from gd_jax.pictures import report
@@ -316,6 +317,34 @@ def test_an_optimizer_keeps_its_colour_at_every_batch_size():
   found = {(e.record['optimizer'], e.colour) for e in entries}
   assert found == {('sgd', '#0072B2'), ('adam', '#009E73')}
   assert sorted(e.place for e in entries) == [0, 0, 1, 1, 2, 2]
+
+
+def test_of_one_optimizer_every_contestant_has_its_own_colour():
+  by_size = finished({'sgd': spread(0.3)}, batch_sizes=(1, 10, 100, 1200))
+  entries = readings.entries(by_size.study)
+  entries.sort(key=lambda entry: entry.record['batch_size'])
+  colours = [entry.colour for entry in entries]
+  assert colours == plots.in_order(4)
+  assert len(set(colours)) == 4
+  assert {entry.place for entry in entries} == {0}
+
+  by_cost = finished(
+    {'sgd': spread(0.3)},
+    costs=('quadratic', 'cross_entropy'),
+    metric='test_accuracy',
+  )
+  entries = readings.entries(by_cost.study)
+  assert len({entry.colour for entry in entries}) == 2
+
+  crossed = finished(
+    {'sgd': spread(0.3)},
+    batch_sizes=(10, 100),
+    costs=('quadratic', 'cross_entropy'),
+    metric='test_accuracy',
+  )
+  entries = readings.entries(crossed.study)
+  assert {entry.colour for entry in entries} == set(plots.in_order(2))
+  assert sorted(entry.place for entry in entries) == [0, 0, 1, 1]
 
 
 def test_labels_are_one_line_and_short():
