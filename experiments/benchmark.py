@@ -31,6 +31,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import kinds
 from experiments import problem as problems
 from experiments import profiling
 from experiments import session
@@ -58,20 +59,20 @@ REFERENCES = pathlib.Path(__file__).parent / 'results' / 'benchmark'
 # Versions and XLA flags are what one compares.
 MACHINE = ('platform', 'device_kind', 'devices', 'system', 'processor', 'cores')
 
-LANES = flags.wholes(
+LANES = kinds.wholes(
   'lanes',
   [],
   'Networks trained at once: 1 is the program of train, several that of '
   'compare, in blocks of up to 8 rates; empty means 1,24 on a CPU and '
   '1,24,512 elsewhere.',
 )
-PRECISIONS = flags.words(
+PRECISIONS = kinds.words(
   'precisions',
   ['float32'],
   f'Of the arithmetic: {", ".join(flags.PRECISIONS)}.',
   tuple(flags.PRECISIONS),
 )
-SAMPLES = flags.whole(
+SAMPLES = kinds.whole(
   'samples',
   clock.LEAST_SAMPLES,
   'Samples of each row, in turn, 0.2 s or more each.',

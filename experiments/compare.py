@@ -25,11 +25,13 @@ from absl import flags as absl_flags
 
 from experiments import flags
 from experiments import gates
+from experiments import kinds
 from experiments import problem as problems
 from experiments import session
 from experiments import speech
 from experiments import start
 from experiments.contest import arena as arenas
+from experiments.contest import declaration
 from experiments.contest import descents
 from experiments.contest import extensions
 from experiments.contest import outputs
@@ -48,20 +50,20 @@ from gd_jax.judge import study
 from gd_jax.types import UserError
 from gd_jax.world import files
 from gd_jax.world import mesh
-from gd_jax.world import rundir
+from gd_jax.world import rowfile
 
 SIX = 'sgd,momentum,nesterov,adagrad,rmsprop,adam'
-RATES = flags.whole(
+RATES = kinds.whole(
   'rates',
   8,
   'Learning rates tried for every entry, half a decade apart.',
   least=1,
   most=40,
 )
-TUNING_SEEDS = flags.whole(
+TUNING_SEEDS = kinds.whole(
   'tuning_seeds', 3, 'Seeds that the rate is chosen on.', least=1, most=10_000
 )
-REPORT_SEEDS = flags.whole(
+REPORT_SEEDS = kinds.whole(
   'report_seeds',
   20,
   'Seeds that are judged, none of them tuned on.',
@@ -74,14 +76,14 @@ METRIC = absl_flags.DEFINE_enum(
   list(study.CHOSEN_BY),
   'What the words are about; declared before training.',
 )
-TARGET = flags.number(
+TARGET = kinds.number(
   'target',
   None,
   'Validation accuracy (0 to 1) to reach, for updates to target.',
   above=0,
   most=1,
 )
-LANE_BLOCK = flags.whole(
+LANE_BLOCK = kinds.whole(
   'lane_block',
   None,
   'Lanes that train side by side on one batch; empty takes the most that keep '
@@ -174,7 +176,7 @@ def main(context: start.Context) -> int:
   schedule = schedules.parse(values['schedule'])
   made = problems.by_kind(values, context.dtype)
   problem = next(iter(made.values()))
-  protocol = studies.declare(values, named, problem, context.dtype)
+  protocol = declaration.declare(values, named, problem, context.dtype)
   if values['extend'] is not None:
     extensions.refuse_other_data(values['extend'], problem.fingerprint)
   shape = jax.eval_shape(problem.init, jax.random.key(0))
@@ -211,7 +213,7 @@ def main(context: start.Context) -> int:
       'images': problems.size_of(problem.test),
       'protocol': study.record_of(protocol),
       'programs': programs,
-      'rows_sha256': rundir.rows_sha256(kept.run.path),
+      'rows_sha256': rowfile.sha256(kept.run.path),
       'side_by_side': side_by_side.run(arena, protocol, rows),
       'certificates': certified,
       'seconds': time.perf_counter() - context.started,

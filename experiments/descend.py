@@ -23,6 +23,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import kinds
 from experiments import problem as problems
 from experiments import session
 from experiments import start
@@ -44,7 +45,7 @@ SURFACE = absl_flags.DEFINE_string(
   f'What to descend on: {", ".join(surfaces.SURFACES)}, or your own f(x) or '
   'f(x, y) as package.module:function.',
 )
-LEARNING_RATES = flags.numbers(
+LEARNING_RATES = kinds.numbers(
   'learning_rates',
   [],
   'eta, one or several for every optimizer; empty means @RATE, or the '
@@ -57,20 +58,20 @@ START = absl_flags.DEFINE_string(
   "Where to begin: points such as '0.5,2;-1,0', names of the surface's starts, "
   'random:N, or grid; empty means its three named starts.',
 )
-STEPS = flags.whole(
+STEPS = kinds.whole(
   'steps', None, "Updates; empty means the surface's own number.", least=1
 )
-TOLERANCE = flags.number(
+TOLERANCE = kinds.number(
   'tolerance',
   1e-3,
   'Length of the gradient at which descent stops; 0 or less never stops.',
 )
-NOISE = flags.number(
+NOISE = kinds.number(
   'noise',
   0.0,
   'Standard deviation of normal noise in every component of the gradient.',
 )
-QUIET_STEPS = flags.whole(
+QUIET_STEPS = kinds.whole(
   'quiet_steps', 0, 'How many of the last steps are without noise.'
 )
 ONLINE = absl_flags.DEFINE_bool(
@@ -79,7 +80,7 @@ ONLINE = absl_flags.DEFINE_bool(
   'One example an update (true) or all of them (false); empty means as the '
   'surface says. noisy_parabola, saddle and neuron have several examples.',
 )
-SEEDS = flags.whole(
+SEEDS = kinds.whole(
   'seeds',
   1,
   'Runs of every lane, which differ in noise and order.',

@@ -20,6 +20,7 @@ Expected: under half a minute for digits, two to three minutes for MNIST.
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments import kinds
 from experiments import session
 from experiments import start
 from experiments.inside import confusions
@@ -51,10 +52,10 @@ OF_IMAGES = ('first-layer', 'data', 'confusion')
 CHOSEN = absl_flags.DEFINE_list(
   'views', [], f'What to look at: {", ".join(VIEWS)}; empty means all.'
 )
-POINTS = flags.whole(
+POINTS = kinds.whole(
   'points', 51, 'Of a plane, along each of its axes.', least=3, most=501
 )
-LANCZOS_STEPS = flags.whole(
+LANCZOS_STEPS = kinds.whole(
   'lanczos_steps',
   30,
   'Hessian-vector products an eigenvalue takes.',

@@ -21,6 +21,7 @@ from gd_jax.world import files
 from gd_jax.world import lock
 from gd_jax.world import machine
 from gd_jax.world import mesh
+from gd_jax.world import rowfile
 from gd_jax.world import rundir
 
 # Flags that say where and how to look, and change no number of a run.
@@ -150,13 +151,13 @@ def restore(session: Session, template: Any) -> Restored:
     may_differ=[f'flags.{flag}' for flag in WHERE],
   )
   if found is None:
-    rundir.cut_rows(session.run, 0)
+    rowfile.cut(session.run, 0)
     return Restored(template, 0, [], {})
   for reason in found.skipped:
     speech.warn(reason)
-  rundir.cut_rows(session.run, found.rows_size)
+  rowfile.cut(session.run, found.rows_size)
   checkpoint.sweep(session.run.path, found.step)
-  rows = rundir.read_rows(session.run.path)
+  rows = rowfile.read(session.run.path)
   session.context.say(f'going on from checkpoint {found.step}')
   state = jax.tree.map(
     lambda leaf, value: (
@@ -182,7 +183,7 @@ def without_keys(state: Any) -> Any:
 
 def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
   """Appends rows to rows.jsonl, and prints them with --json."""
-  rundir.append_rows(session.run, rows)
+  rowfile.append(session.run, rows)
   if session.context.values['json']:
     for row in rows:
       print(json.dumps(files.plain(row)), flush=True)

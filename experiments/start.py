@@ -24,8 +24,8 @@ from typing import NoReturn
 import jax
 from absl import flags as absl_flags
 
+from experiments import command_line
 from experiments import devices
-from experiments import flags
 from experiments import speech
 from gd_jax.types import UserError
 from gd_jax.world import clock
@@ -65,15 +65,15 @@ def run(
   started = time.perf_counter()
   speech.open_streams()
   experiment = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-  groups = flags.in_groups(own, f'Flags of {experiment}')
+  groups = command_line.in_groups(own, f'Flags of {experiment}')
   try:
     if HELP & set(sys.argv[1:]):
-      print(flags.help_text(doc or '', groups), flush=True)
+      print(command_line.help_text(doc or '', groups), flush=True)
       sys.exit(DONE)
-    arguments = flags.parse(sys.argv, own)
-    flags.refuse_empty(own)
-    values = flags.resolved(own)
-    flags.check_several(values)
+    arguments = command_line.parse(sys.argv, own)
+    command_line.refuse_empty(own)
+    values = command_line.resolved(own)
+    command_line.check_several(values)
     if arguments and not positionals:
       raise absl_flags.Error(
         f'{arguments[0]!r} is not a flag: write --name=value, see --help.'

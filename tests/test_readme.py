@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
+from experiments import command_line
 from experiments import compare
-from experiments import flags
 from experiments import session
 from tests import scripts
 
@@ -123,8 +123,8 @@ def parsed(command: str) -> None:
   for script, text in re.findall(r"-m experiments\.(\w+) ?([^']*)", command):
     module = importlib.import_module(f'experiments.{script}')
     try:
-      rest = flags.parse([script, *shlex.split(text)], module.FLAGS)
-      flags.check_several(flags.resolved(module.FLAGS))
+      rest = command_line.parse([script, *shlex.split(text)], module.FLAGS)
+      command_line.check_several(command_line.resolved(module.FLAGS))
     finally:
       for holder in module.FLAGS:
         absl_flags.FLAGS[holder.name].unparse()

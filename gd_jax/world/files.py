@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,6 +109,13 @@ def shown(text: object) -> str:
 def read_file(path: str | Path) -> bytes:
   """What the file holds, or one sentence why it cannot be read."""
   try:
+    # A pipe or a terminal would be waited for, maybe for ever.
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+      raise UserError(
+        f'Cannot read {shown(path)}: it is a pipe, a socket or a device; put a '
+        'file there, or name another run.'
+      )
     return Path(path).read_bytes()
   except OSError as error:
     raise cannot_read(path, error) from error

@@ -3,20 +3,14 @@
 The lock is the kernel's (flock), so it dies with its process, however that
 ends; the file `lock` only says who took it last. Every file but rows.jsonl is
 written whole under a temporary name, fsynced and renamed, so that a reader
-finds the old one or the new one. rows.jsonl grows: a kill can tear its last
-line, which `read_rows` leaves out and `cut_rows` cuts off.
+finds the old one or the new one. rows.jsonl grows: see `rowfile`.
 """
 
 import contextlib
-import gzip
-import hashlib
-import io
 import json
 import os
 import re
-import zlib
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +21,6 @@ from gd_jax.world import checkpoint
 from gd_jax.world import files
 from gd_jax.world import lock
 from gd_jax.world import seals
-
-# Packed rows that unpack to more are no study's.
-MOST_UNPACKED = 2**30
 
 STATUSES = ('RUNNING', 'COMPLETED', 'DIVERGED', 'INTERRUPTED', 'FAILED')
 
@@ -101,108 +92,6 @@ def close_run(run: Run) -> None:
   os.close(run.lock)
 
 
-def append_rows(run: Run, rows: Iterable[Mapping[str, Any]]) -> int:
-  """Appends one line of ASCII JSON a row, on the disk when this returns.
-
-  A number that is not finite becomes null: NaN is no JSON. Returns the size
-  of rows.jsonl in bytes. A write that fails leaves the file as it was.
-  """
-  lines = [json.dumps(files.plain(row), allow_nan=False) + '\n' for row in rows]
-  left = memoryview(''.join(lines).encode('ascii'))
-  needed = len(left)
-  lock.check(run.path, run.lock)
-  path = run.path / 'rows.jsonl'
-  try:
-    # Opened anew each time and never created: rows that somebody removed are
-    # an error, not a file that begins in the middle.
-    with open(path, 'r+b', buffering=0) as file:
-      size = file.seek(0, os.SEEK_END)
-      try:
-        while left:
-          left = left[file.write(left) :]
-        os.fsync(file.fileno())
-      except BaseException:
-        with contextlib.suppress(OSError):
-          file.truncate(size)
-        raise
-  except OSError as error:
-    raise files.cannot_write(path, needed, error) from error
-  return size + needed
-
-
-def read_rows(path: str | Path) -> list[dict[str, Any]]:
-  """The rows of the run at `path`; a torn last line is left out.
-
-  Raises:
-    UserError: they cannot be read or unpacked, or a line in the midst is no
-      JSON object; its number is named.
-  """
-  file = rows_file(path)
-  *lines, _ = _rows_bytes(path).split(b'\n')
-  rows = []
-  for number, line in enumerate(lines, 1):
-    row = files.parsed(line)
-    if not isinstance(row, dict):
-      raise UserError(
-        f'Line {number} of {files.shown(file)} is damaged: expected one JSON '
-        f'object, found {_excerpt(line)}; bring back a copy of the file or run '
-        'again under another --name.'
-      )
-    rows.append(row)
-  return rows
-
-
-def rows_sha256(path: str | Path) -> str:
-  """The SHA-256 of rows.jsonl, hex; packed rows have that of their text."""
-  return hashlib.sha256(_rows_bytes(path)).hexdigest()
-
-
-def rows_file(path: str | Path) -> Path:
-  """Where the rows of a run stand: rows.jsonl, or packed to be published."""
-  plain = Path(path) / 'rows.jsonl'
-  packed = plain.with_suffix('.jsonl.gz')
-  return packed if packed.exists() and not plain.exists() else plain
-
-
-def _rows_bytes(path: str | Path) -> bytes:
-  file = rows_file(path)
-  data = files.read_file(file)
-  if file.suffix != '.gz':
-    return data
-  try:
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-      rows = packed.read(MOST_UNPACKED + 1)
-  except (OSError, EOFError, zlib.error) as error:
-    raise UserError(
-      f'{files.shown(file)} is damaged ({error}): bring back a copy of it.'
-    ) from error
-  if len(rows) > MOST_UNPACKED:
-    raise UserError(
-      f'{files.shown(file)} unpacks to over {MOST_UNPACKED / 2**30:g} GiB: '
-      'expected the rows of a study, unpack it yourself if it is one.'
-    )
-  return rows
-
-
-def cut_rows(run: Run, size: int) -> None:
-  """Cuts rows.jsonl back to `size` bytes: a checkpoint's, or 0 for anew."""
-  lock.check(run.path, run.lock)
-  path = run.path / 'rows.jsonl'
-  try:
-    with open(path, 'r+b', buffering=0) as file:
-      found = file.seek(0, os.SEEK_END)
-      if found >= size:
-        file.truncate(size)
-        os.fsync(file.fileno())
-  except OSError as error:
-    raise files.cannot_write(path, size, error) from error
-  if found < size:
-    raise UserError(
-      f'{files.shown(path)} has {found} bytes where the checkpoint counted '
-      f'{size}: bring back a copy of it or run again under another --name.'
-    )
-
-
 def write_status(run: Run, status: str, reason: str = '') -> None:
   """Writes status.json; `status` is one of STATUSES."""
   if status not in STATUSES:
@@ -243,10 +132,6 @@ def read_config(path: str | Path) -> dict[str, Any]:
       f'{files.shown(file)} is damaged ({error}) and no checkpoint has a copy '
       'of it: bring one back or run again under another --name.'
     ) from error
-
-
-def _excerpt(line: bytes) -> str:
-  return files.shown(line[:60].decode('ascii', 'backslashreplace'))
 
 
 def _refuse_foreign(path: Path) -> None:

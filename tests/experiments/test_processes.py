@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gd_jax.world import checkpoint
+from gd_jax.world import rowfile
 from gd_jax.world import rundir
 from tests import scripts
 
@@ -150,7 +151,7 @@ def test_a_process_that_dies_or_stops_ends_the_other(name, studies, request):
   assert found is not None
   assert not found.skipped
   known = sum(program['rows'] for program in found.extra['programs'])
-  assert len(rundir.read_rows(run)) >= known > 0
+  assert len(rowfile.read(run)) >= known > 0
 
 
 def test_a_signal_at_one_stops_both_at_the_same_epoch(struck):

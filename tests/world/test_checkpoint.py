@@ -27,6 +27,7 @@ from gd_jax.types import UserError
 from gd_jax.world import arrays
 from gd_jax.world import checkpoint
 from gd_jax.world import files
+from gd_jax.world import rowfile
 from gd_jax.world import rundir
 
 CONFIG = {'seed': 3, 'sizes': [4, 3], 'machine': {'cores': 2}}
@@ -67,7 +68,7 @@ def same_bits(a, b):
 
 def save(run, step, **other):
   what = {'state': state_of(step), 'config': CONFIG, 'extra': {'epoch': step}}
-  rundir.append_rows(run, [{'epoch': step, 'cost': step / 7}])
+  rowfile.append(run, [{'epoch': step, 'cost': step / 7}])
   checkpoint.save(run.path, step=step, **what | other)
 
 
@@ -113,7 +114,7 @@ def test_restored_bits_are_those_that_were_saved(run):
   assert nothing_in(run.path)
   save(run, 0)
   save(run, 7, extra={'epoch': 7, 'rate': 0.1 + 0.2, 'names': ['é', None]})
-  rundir.append_rows(run, [{'epoch': 8}])
+  rowfile.append(run, [{'epoch': 8}])
   shapes = jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, state_of(0)))
   for template in (state_of(0), shapes):
     found = resume(run.path, template)
@@ -121,8 +122,8 @@ def test_restored_bits_are_those_that_were_saved(run):
     assert found.step == 7
     assert found.extra == {'epoch': 7, 'rate': 0.1 + 0.2, 'names': ['é', None]}
     assert found.skipped == ()
-    rundir.cut_rows(run, found.rows_size)
-    assert [row['epoch'] for row in rundir.read_rows(run.path)] == [0, 7]
+    rowfile.cut(run, found.rows_size)
+    assert [row['epoch'] for row in rowfile.read(run.path)] == [0, 7]
 
 
 def test_jax_arrays_are_saved_as_numpy_arrays_are(run):
@@ -486,7 +487,7 @@ def sound(tmp_path_factory):
   for step in (5, 10):
     save(run, step)
     sizes[step] = (run.path / 'rows.jsonl').stat().st_size
-  rundir.append_rows(run, [{'epoch': 11}])
+  rowfile.append(run, [{'epoch': 11}])
   names = ['rows.jsonl'] + [
     f'checkpoint/{step}.{suffix}'
     for step in sizes
@@ -681,11 +682,11 @@ def test_kill_at_each_step_of_a_save(tmp_path, start, contents):
     assert {name.replace('json', 'npz') for name in manifests} <= names
     run = rundir.open_run(tmp_path, path.name, CONFIG, resume=True)
     assert not files.leftovers(path)
-    rundir.cut_rows(run, found.rows_size)
+    rowfile.cut(run, found.rows_size)
     for step in range(found.step + 1, 5):
       save(run, step)
     rundir.close_run(run)
-    assert [row['epoch'] for row in rundir.read_rows(path)] == [1, 2, 3, 4]
+    assert [row['epoch'] for row in rowfile.read(path)] == [1, 2, 3, 4]
     assert set(contents(path / 'checkpoint')) == {
       f'{step}.{suffix}' for step in (3, 4) for suffix in ('npz', 'json')
     }
@@ -700,7 +701,7 @@ def whole_run(workdir, name):
   run = rundir.open_run(workdir, name, CONFIG, resume=True)
   rundir.write_status(run, 'RUNNING')
   found = checkpoint.newest(run.path, state_of(0), CONFIG)
-  rundir.cut_rows(run, found.rows_size if found else 0)
+  rowfile.cut(run, found.rows_size if found else 0)
   if found:
     checkpoint.sweep(run.path, found.step)
   for step in range(found.step + 1 if found else 1, 4):
@@ -757,7 +758,7 @@ def save_for_ever(workdir):
   """Resumes, says so, and saves until it is killed; names what it saved."""
   run = rundir.open_run(workdir, 'a', CONFIG, resume=True)
   found = checkpoint.newest(run.path, large(0), CONFIG)
-  rundir.cut_rows(run, found.rows_size if found else 0)
+  rowfile.cut(run, found.rows_size if found else 0)
   step = found.step if found else 0
   os.write(1, b'on\n')
   while True:
@@ -788,7 +789,7 @@ def kill_at_random(workdir, start, times):
     assert last <= found.step <= last + 1
     assert found.skipped == ()
     same_bits(found.state, large(found.step))
-    rows = rundir.read_rows(path)[: found.step]
+    rows = rowfile.read(path)[: found.step]
     assert [row['epoch'] for row in rows] == list(range(1, found.step + 1))
     last = found.step
   assert last > 0

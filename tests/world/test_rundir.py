@@ -19,6 +19,7 @@ from gd_jax.types import UserError
 from gd_jax.world import checkpoint
 from gd_jax.world import files
 from gd_jax.world import lock
+from gd_jax.world import rowfile
 from gd_jax.world import rundir
 from tests import damage
 
@@ -40,11 +41,11 @@ def hold(workdir):
 def exceed(workdir):
   """Writes more than RLIMIT_FSIZE allows, and prints the two sentences."""
   run = rundir.open_run(workdir, 'a', CONFIG)
-  rundir.append_rows(run, [{'epoch': 1}])
+  rowfile.append(run, [{'epoch': 1}])
   rundir.write_status(run, 'RUNNING')
   resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
   for write in (
-    lambda: rundir.append_rows(run, [{'epoch': i} for i in range(200)]),
+    lambda: rowfile.append(run, [{'epoch': i} for i in range(200)]),
     lambda: rundir.write_status(run, 'FAILED', 'x' * 2000),
   ):
     try:
@@ -91,7 +92,7 @@ def test_new_run(tmp_path):
   assert run.path == tmp_path / 'runs' / 'a'
   assert run.found is None
   assert rundir.read_config(run.path) == CONFIG
-  assert rundir.read_rows(run.path) == []
+  assert rowfile.read(run.path) == []
   assert rundir.read_status(run.path) == ('RUNNING', '')
   record = json.loads((run.path / 'lock').read_text())
   assert record['pid'] == os.getpid()
@@ -145,7 +146,7 @@ def test_directory_of_something_else_is_refused(resume, tmp_path, contents):
 
 
 def test_existing_run_is_refused_without_resume(run, tmp_path, contents):
-  rundir.append_rows(run, [{'epoch': 1}])
+  rowfile.append(run, [{'epoch': 1}])
   fcntl.flock(run.lock, fcntl.LOCK_UN)
   before = contents(run.path)
   refused(lambda: rundir.open_run(tmp_path, 'a', CONFIG), '--resume', run.path)
@@ -161,12 +162,12 @@ def test_resume_of_nothing_is_a_new_run(tmp_path):
 
 
 def test_resume_keeps_the_rows(run, tmp_path):
-  rundir.append_rows(run, [{'epoch': 1}])
+  rowfile.append(run, [{'epoch': 1}])
   fcntl.flock(run.lock, fcntl.LOCK_UN)
   again = rundir.open_run(tmp_path, 'a', CONFIG, resume=True)
-  rundir.append_rows(again, [{'epoch': 2}])
+  rowfile.append(again, [{'epoch': 2}])
   rundir.close_run(again)
-  assert rundir.read_rows(run.path) == [{'epoch': 1}, {'epoch': 2}]
+  assert rowfile.read(run.path) == [{'epoch': 1}, {'epoch': 2}]
 
 
 def test_resume_with_another_config_prints_what_differs(
@@ -281,8 +282,8 @@ def test_rows_are_ascii_json_and_finite(run):
     {'epoch': np.int64(1), 'cost': np.float32(0.1), 'name': 'é\n', 'z': -0.0},
     {'cost': float('nan'), 'all': (np.inf, [-np.inf, 1.5], {'a': np.nan})},
   ]
-  size = rundir.append_rows(run, rows[:1])
-  size_2 = rundir.append_rows(run, rows[1:])
+  size = rowfile.append(run, rows[:1])
+  size_2 = rowfile.append(run, rows[1:])
   data = (run.path / 'rows.jsonl').read_bytes()
   assert (len(data), data.count(b'\n'), size) == (
     size_2,
@@ -290,7 +291,7 @@ def test_rows_are_ascii_json_and_finite(run):
     data.index(b'\n') + 1,
   )
   assert data.isascii()
-  first, second = rundir.read_rows(run.path)
+  first, second = rowfile.read(run.path)
   assert first == {'epoch': 1, 'cost': 0.10000000149011612} | {
     'name': 'é\n',
     'z': 0.0,
@@ -300,21 +301,21 @@ def test_rows_are_ascii_json_and_finite(run):
 
 
 def test_torn_last_line_is_left_out_and_cut_off(run):
-  size = rundir.append_rows(run, [{'epoch': 1}])
-  rundir.append_rows(run, [{'epoch': 2}])
+  size = rowfile.append(run, [{'epoch': 1}])
+  rowfile.append(run, [{'epoch': 2}])
   file = run.path / 'rows.jsonl'
   whole = file.read_bytes()
   for end in range(size, len(whole)):
     file.write_bytes(whole[:end])
-    assert rundir.read_rows(run.path) == [{'epoch': 1}]
-  rundir.cut_rows(run, size)
+    assert rowfile.read(run.path) == [{'epoch': 1}]
+  rowfile.cut(run, size)
   assert file.read_bytes() == whole[:size]
-  rundir.append_rows(run, [{'epoch': 2}])
+  rowfile.append(run, [{'epoch': 2}])
   assert file.read_bytes() == whole
-  refused(lambda: rundir.cut_rows(run, len(whole) + 1), file, len(whole) + 1)
+  refused(lambda: rowfile.cut(run, len(whole) + 1), file, len(whole) + 1)
   assert file.read_bytes() == whole
-  rundir.cut_rows(run, 0)
-  assert rundir.read_rows(run.path) == []
+  rowfile.cut(run, 0)
+  assert rowfile.read(run.path) == []
 
 
 @pytest.mark.parametrize(
@@ -333,7 +334,7 @@ def test_torn_last_line_is_left_out_and_cut_off(run):
 def test_damaged_row_is_refused_by_its_number(line, run):
   file = run.path / 'rows.jsonl'
   file.write_bytes(b'{"epoch": 1}\n' + line + b'\n{"epoch": 3}\n')
-  refused(lambda: rundir.read_rows(run.path), 'Line 2 of', file)
+  refused(lambda: rowfile.read(run.path), 'Line 2 of', file)
 
 
 def test_leftovers_of_a_kill_are_swept(run, tmp_path):
@@ -447,12 +448,12 @@ def test_limit_on_file_sizes(tmp_path, start):
 def test_full_disk_and_read_only_disk(small_disk, contents):
   run = rundir.open_run(small_disk, 'a', CONFIG)
   try:
-    rundir.append_rows(run, [{'epoch': 1}])
+    rowfile.append(run, [{'epoch': 1}])
     rundir.write_status(run, 'RUNNING')
     before = contents(run.path)
     much = [{'text': 'x' * 100_000}]
     refused(
-      lambda: rundir.append_rows(run, much), 'rows.jsonl (100013 bytes', 'free'
+      lambda: rowfile.append(run, much), 'rows.jsonl (100013 bytes', 'free'
     )
     assert contents(run.path) == before
     refused(
@@ -506,8 +507,8 @@ def test_directory_where_a_file_should_be(run, contents):
 def test_directory_removed_while_running(run):
   shutil.rmtree(run.path)
   for write in (
-    lambda: rundir.append_rows(run, [{'epoch': 1}]),
-    lambda: rundir.cut_rows(run, 0),
+    lambda: rowfile.append(run, [{'epoch': 1}]),
+    lambda: rowfile.cut(run, 0),
     lambda: rundir.write_status(run, 'RUNNING'),
     lambda: files.write_file(run.path / 'study.json', b''),
     lambda: files.make_folder(run.path / 'figures'),
@@ -521,8 +522,8 @@ def test_directory_made_anew_by_another_run(run, tmp_path, contents):
   other = rundir.open_run(tmp_path, 'a', CONFIG)
   before = contents(run.path)
   for write in (
-    lambda: rundir.append_rows(run, [{'epoch': 1}]),
-    lambda: rundir.cut_rows(run, 0),
+    lambda: rowfile.append(run, [{'epoch': 1}]),
+    lambda: rowfile.cut(run, 0),
     lambda: rundir.write_status(run, 'RUNNING'),
   ):
     refused(write, run.path, 'made anew')
@@ -532,7 +533,7 @@ def test_directory_made_anew_by_another_run(run, tmp_path, contents):
 
 def test_rows_removed_while_running_are_not_begun_anew(run):
   (run.path / 'rows.jsonl').unlink()
-  refused(lambda: rundir.append_rows(run, [{'epoch': 2}]), 'rows.jsonl')
+  refused(lambda: rowfile.append(run, [{'epoch': 2}]), 'rows.jsonl')
   assert not (run.path / 'rows.jsonl').exists()
 
 
@@ -552,10 +553,10 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch, contents):
 def test_packed_rows_are_the_rows(tmp_path):
   text = b'{"epoch": 1}\n{"epoch": 2}\n'
   (tmp_path / 'rows.jsonl.gz').write_bytes(gzip.compress(text))
-  assert rundir.read_rows(tmp_path) == [{'epoch': 1}, {'epoch': 2}]
-  assert rundir.rows_sha256(tmp_path) == hashlib.sha256(text).hexdigest()
+  assert rowfile.read(tmp_path) == [{'epoch': 1}, {'epoch': 2}]
+  assert rowfile.sha256(tmp_path) == hashlib.sha256(text).hexdigest()
   (tmp_path / 'rows.jsonl').write_bytes(b'{"epoch": 9}\n')
-  assert rundir.read_rows(tmp_path) == [{'epoch': 9}]
+  assert rowfile.read(tmp_path) == [{'epoch': 9}]
 
 
 @pytest.mark.parametrize('fault', ['cut', 'flip', 'bomb'])
@@ -566,7 +567,23 @@ def test_packed_rows_that_are_damaged_are_refused(tmp_path, monkeypatch, fault):
   elif fault == 'flip':
     data = data[:-6] + bytes([data[-6] ^ 1]) + data[-5:]
   else:
-    monkeypatch.setattr(rundir, 'MOST_UNPACKED', 100)
+    monkeypatch.setattr(rowfile, 'MOST_UNPACKED', 100)
   (tmp_path / 'rows.jsonl.gz').write_bytes(data)
   with pytest.raises(UserError, match=r'rows\.jsonl\.gz (is damaged|unpacks)'):
-    rundir.read_rows(tmp_path)
+    rowfile.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('name', 'read'),
+  [
+    ('status.json', rundir.read_status),
+    ('config.json', rundir.read_config),
+    ('rows.jsonl', rowfile.read),
+  ],
+)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(run, name, read):
+  (run.path / name).unlink(missing_ok=True)
+  os.mkfifo(run.path / name)
+  signal.alarm(10)  # ends a test that waits
+  refused(lambda: read(run.path), name, 'it is a pipe')
+  signal.alarm(0)
