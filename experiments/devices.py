@@ -23,9 +23,11 @@ def prepare(values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
     UserError: when there is no device of the platform asked for, or jaxlib is
       known to compute wrong numbers there.
   """
-  repeatable.ask(os.environ, repeatable.plugins())
   dtype, matmul = flags.PRECISIONS[values.get('precision') or 'float32']
   platform = values.get('platform')
+  asked = platform or os.environ.get('JAX_PLATFORMS') or 'gpu'
+  if any(name in asked for name in ('gpu', 'cuda', 'rocm')):
+    repeatable.ask(os.environ, repeatable.plugins())
   if platform is not None:
     jax.config.update(
       'jax_platforms', 'cuda' if platform == 'gpu' else platform

@@ -46,7 +46,7 @@ def pass_once(
   kind = f'{devices[0].device_kind} in {precision}'
   # What was altered counts for nothing, and the device is tried again.
   with contextlib.suppress(OSError, ValueError, KeyError):
-    passed = seals.unsealed(path.read_bytes())['passed']
+    passed = seals.unsealed(files.read_bytes(path))['passed']
     say(f'{kind}: numbers checked against NumPy on {passed}')
     return
   found = gate.try_device(mesh.row(devices), dtype=dtype, precision=precision)

@@ -107,6 +107,7 @@ def arena(
     )
 
   tuning_lanes = values['rates'] * values['tuning_seeds']
+  widened = study.WIDEN_BY * values['tuning_seeds']
   return Arena(
     problems=made,
     starts={init: start_of(init) for init in inits},
@@ -118,7 +119,7 @@ def arena(
     schedule=schedule,
     lane_block=values['lane_block'],
     tuning_lanes=tuning_lanes,
-    most_lanes=max(tuning_lanes, values['report_seeds']),
+    most_lanes=max(tuning_lanes, widened, values['report_seeds']),
     share=share,
     programs_of=lambda one: programs_of(one.optimizer, one.cost),
     compiled=lambda one, shape: ready(
@@ -159,17 +160,22 @@ def problem_of(arena: Arena, one: study.Contestant) -> problems.Problem:
 
 def shape_of(arena: Arena, unit: study.Unit) -> tuple[int, int]:
   """(blocks, lanes a block) of the waves that the unit trains in."""
-  problem = problem_of(arena, unit.contestant)
-  single = arena.lane_block is None and lane_by_lane(arena, unit.contestant)
+  one = unit.contestant
+  single = arena.lane_block is None and lane_by_lane(arena, one)
   return waves.wave_shape(
     arena.mesh.devices.flat[0].platform,
     devices=arena.share.devices,
     rates=len(unit.rates),
     seeds=len(unit.seeds),
     lane_block=1 if single else arena.lane_block,
-    epoch_bytes=sum(x.nbytes for x in jax.tree.leaves(problem.train)),
+    epoch_bytes=epoch_bytes(problem_of(arena, one)),
     least=arena.most_lanes if single else 0,
   )
+
+
+def epoch_bytes(problem: problems.Problem) -> int:
+  """What a lane's gathered examples of an epoch take."""
+  return sum(leaf.nbytes for leaf in jax.tree.leaves(problem.train))
 
 
 def lane_by_lane(arena: Arena, one: study.Contestant) -> bool:
@@ -186,6 +192,7 @@ def lane_by_lane(arena: Arena, one: study.Contestant) -> bool:
     examples=problems.size_of(problem.train) * arena.epochs,
     tuning_lanes=arena.tuning_lanes,
     most_lanes=arena.most_lanes,
+    fit=arena.share.devices * waves.fitting(epoch_bytes(problem)),
   )
 
 

@@ -40,8 +40,12 @@ def wave_shape(
   if platform == 'cpu':
     return devices, width
   blocks = max(least, -(-rates // width) * seeds)
-  each = min(-(-blocks // devices), max(1, WAVE_BYTES // epoch_bytes))
-  return each * devices, width
+  return min(-(-blocks // devices), fitting(epoch_bytes)) * devices, width
+
+
+def fitting(epoch_bytes: int) -> int:
+  """Blocks whose gathered examples an accelerator holds at once."""
+  return max(1, WAVE_BYTES // max(1, epoch_bytes))
 
 
 def lane_by_lane(
@@ -52,11 +56,13 @@ def lane_by_lane(
   examples: int,
   tuning_lanes: int,
   most_lanes: int,
+  fit: int,
 ) -> bool:
   """Whether an entry is trained in less time than its programs compile.
 
   Then blocks are of one lane, and all its units train in one program. On a CPU
-  the work of its tuning decides, on an accelerator that of a step.
+  the work of its tuning decides, on an accelerator that of a step, and whether
+  one wave holds all lanes.
 
   Args:
     platform: of the devices.
@@ -65,15 +71,12 @@ def lane_by_lane(
     examples: that a lane learns from, over all epochs.
     tuning_lanes: of the entry.
     most_lanes: of any of its units.
+    fit: blocks that the devices hold at once.
   """
   if platform == 'cpu':
     return 6 * weights * examples * tuning_lanes <= SHORT_FLOP
-  return launched(weights, batch_size, most_lanes)
-
-
-def launched(weights: int, batch_size: int, lanes_at_once: int) -> bool:
-  """Whether a step of so many lanes takes an accelerator longer to launch."""
-  return 6 * weights * batch_size * lanes_at_once <= LAUNCHED_FLOP
+  step = 6 * weights * batch_size * most_lanes
+  return fit >= most_lanes and step <= LAUNCHED_FLOP
 
 
 def check_memory(

@@ -144,8 +144,15 @@ def many(
   rates = max(d for d in range(1, RATES + 1) if spec.lanes % d == 0)
   seeds = spec.lanes // rates
   # What is timed on a CPU is a study long enough for wide blocks.
-  single = platform != 'cpu' and waves.launched(
-    problems.weights_of(spec.layer_sizes), m, spec.lanes
+  epoch_bytes = steps * m * (spec.layer_sizes[0] + 1)
+  single = platform != 'cpu' and waves.lane_by_lane(
+    platform,
+    weights=problems.weights_of(spec.layer_sizes),
+    batch_size=m,
+    examples=steps * m,
+    tuning_lanes=spec.lanes,
+    most_lanes=spec.lanes,
+    fit=mesh.size * waves.fitting(epoch_bytes),
   )
   blocks, width = waves.wave_shape(
     platform,
@@ -153,7 +160,7 @@ def many(
     rates=rates,
     seeds=seeds,
     lane_block=1 if single else None,
-    epoch_bytes=steps * m * (spec.layer_sizes[0] + 1),
+    epoch_bytes=epoch_bytes,
   )
   dealt = lanes.deal(
     list(np.geomspace(entry.centre / 100, entry.centre / 10, rates)),

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
   name: str
   label: str  # one printable line, not too long
-  colour: str  # of its optimizer, or of its batch size where there is but one
+  colour: str  # what tells it apart first: see `entries`
   place: int  # among the contestants of its colour: the dash of its lines
   record: Mapping[str, Any]  # of study.json
 

@@ -162,7 +162,7 @@ def check_file(path: Path, expected: tuple[int, str], mend: str) -> None:
   size, digest = expected
   wanted = f'expected {size} bytes with SHA-256 {digest}'
   try:
-    with open(path, 'rb') as file:
+    with files.open_file(path) as file:
       found = hashlib.file_digest(file, 'sha256').hexdigest()
     found_size = path.stat().st_size
   except OSError as error:
@@ -196,7 +196,7 @@ def _sealed(body: dict[str, Any]) -> dict[str, Any]:
 
 def _bytes(path: Path, manifest: Path) -> bytes:
   try:
-    return path.read_bytes()
+    return files.read_bytes(path)
   except OSError as error:
     found = error.strerror or str(error)
     raise _damaged(path, 'a readable file', found, manifest) from error

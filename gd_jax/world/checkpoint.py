@@ -265,7 +265,7 @@ def _data(folder: Path, manifest: dict[str, Any]) -> bytes:
 
 def _check_rows(file: Path, manifest: dict[str, Any]) -> None:
   """ValueError unless rows.jsonl begins with the rows that were saved."""
-  rows, size = file.read_bytes(), manifest['rows_size']
+  rows, size = files.read_bytes(file), manifest['rows_size']
   if len(rows) < size or seals.sha256(rows[:size]) != manifest['rows_sha256']:
     raise ValueError(
       f'the first {size} bytes of rows.jsonl are not as they were written'

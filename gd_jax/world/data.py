@@ -189,7 +189,7 @@ def _own(path: Path) -> Splits:
   try:
     # A file may say anything of itself, and zipfile and NumPy raise errors of
     # all sorts on it; nothing in it is unpickled.
-    with open(path, 'rb') as file:
+    with files.open_file(path) as file:
       archive = np.load(file, allow_pickle=False)
       missing = [f'no {key}' for key in _KEYS if key not in archive]
       if not missing:

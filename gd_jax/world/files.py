@@ -15,6 +15,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import BinaryIO
 
 from gd_jax.types import UserError
 
@@ -109,16 +110,30 @@ def shown(text: object) -> str:
 def read_file(path: str | Path) -> bytes:
   """What the file holds, or one sentence why it cannot be read."""
   try:
-    # A pipe or a terminal would be waited for, maybe for ever.
-    kind = stat.S_IFMT(os.stat(path).st_mode)
-    if kind not in (stat.S_IFREG, stat.S_IFDIR):
-      raise UserError(
-        f'Cannot read {shown(path)}: it is a pipe, a socket or a device; put a '
-        'file there, or name another run.'
-      )
-    return Path(path).read_bytes()
+    return read_bytes(path)
   except OSError as error:
     raise cannot_read(path, error) from error
+
+
+def read_bytes(path: str | Path) -> bytes:
+  """What the file holds; OSError where it cannot be read."""
+  with open_file(path) as file:
+    return file.read()
+
+
+def open_file(path: str | Path) -> BinaryIO:
+  """Opens a file to read; OSError where there is none.
+
+  A pipe or a terminal would be waited for, maybe for ever, and is no file.
+  """
+  descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+  kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+  if kind == stat.S_IFREG:
+    return os.fdopen(descriptor, 'rb')
+  os.close(descriptor)
+  if kind == stat.S_IFDIR:
+    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+  raise OSError(errno.EINVAL, 'It is a pipe or a device', str(path))
 
 
 def json_bytes(value: Mapping[str, Any], what: str) -> bytes:

@@ -59,7 +59,7 @@ def say_who(lock: int) -> None:
 def is_held(path: Path) -> bool:
   """Whether a living process holds the lock of the directory."""
   try:
-    with open(path / 'lock', 'rb') as file:
+    with files.open_file(path / 'lock') as file:
       fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
   except BlockingIOError:
     return True

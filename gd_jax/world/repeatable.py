@@ -26,12 +26,16 @@ def ask(
 ) -> None:
   """Adds SETTINGS to XLA_FLAGS where there is a GPU's platform.
 
-  What stands in XLA_FLAGS already is the user's and stays. XLA reads it when
-  the first device is asked for.
+  Args:
+    environment: where XLA will look when the first device is asked for. What
+      stands in XLA_FLAGS stays; where it names a file of flags (its first
+      letter is no hyphen), nothing is added.
+    platforms: names, as of `plugins`.
   """
-  if not any('cuda' in name or 'rocm' in name for name in platforms):
+  given = environment.get('XLA_FLAGS', '').strip()
+  gpu = any('cuda' in name or 'rocm' in name for name in platforms)
+  if not gpu or (given and not given.startswith('-')):
     return
-  given = environment.get('XLA_FLAGS', '').split()
-  names = {one.partition('=')[0] for one in given}
+  names = {one.partition('=')[0] for one in given.split()}
   more = [f'{k}={v}' for k, v in SETTINGS.items() if k not in names]
-  environment['XLA_FLAGS'] = ' '.join(given + more)
+  environment['XLA_FLAGS'] = ' '.join([given, *more]).strip()

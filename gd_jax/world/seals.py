@@ -61,7 +61,7 @@ def opened(file: Path) -> dict[str, Any]:
     ValueError: it is no JSON, or not as it was written.
   """
   try:
-    return unsealed(file.read_bytes())
+    return unsealed(files.read_bytes(file))
   except ValueError as error:
     raise ValueError(f'its manifest is damaged: {error}') from error
 
@@ -75,7 +75,7 @@ def arrays(file: Path, manifest: Mapping[str, Any]) -> bytes:
   size, found = manifest['arrays_size'], file.stat().st_size
   if found != size:
     raise ValueError(f'its arrays have {found} bytes in place of {size}')
-  data = file.read_bytes()
+  data = files.read_bytes(file)
   if sha256(data) != manifest['arrays_sha256']:
     raise ValueError('its arrays are not as they were written')
   return data

@@ -365,6 +365,23 @@ def test_unrolled_updates_are_the_same_but_for_rounding(together, unroll):
   assert_near(found, plain, 1e-13)
 
 
+def test_the_loop_makes_as_many_turns_as_are_asked_for():
+  state = train.start(params(), optimizers.sgd(1.0))
+  step = train.make_step(COST_OF, optimizers.sgd(1.0))
+  order = batches.epoch_order(0, 0, 57, 10)
+
+  def scans(**how):
+    run = functools.partial(train.run_epoch, step, **how)
+    jaxpr = jax.make_jaxpr(run)(state, images(57), order).jaxpr
+    found = [e for e in jaxpr.eqns if e.primitive.name == 'scan']
+    return [e.params['unroll'] for e in found]
+
+  assert scans() == [1]
+  assert scans(unroll=batches.unroll_on('cpu')) == [1]
+  assert scans(unroll=batches.unroll_on('gpu')) == [batches.UNROLL]
+  assert batches.UNROLL > 1
+
+
 def test_the_step_is_traced_once_an_epoch():
   traces = []
 

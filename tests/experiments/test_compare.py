@@ -395,6 +395,28 @@ def test_starts_batch_sizes_and_costs_are_crossed(tmp_path):
   assert len(orders) == 2
 
 
+def test_the_orders_are_those_of_the_seeds_however_the_lanes_are_cut(
+  tmp_path, here
+):
+  def orders(block):
+    here(
+      'compare',
+      *scripts.named(tmp_path, f'by-{block}'),
+      '--optimizers=sgd',
+      '--rates=2',
+      '--tuning_seeds=3',
+      '--report_seeds=2',
+      '--epochs=1',
+      '--batch_size=400',
+      f'--lane_block={block}',
+    )
+    found = scripts.json_of(tmp_path / f'by-{block}', 'study.json')['programs']
+    return [(one['phase'], one['seeds'], one['orders']) for one in found]
+
+  assert orders(1) == orders(2)
+  assert len({digest for _, _, digest in orders(3)}) > 1
+
+
 def test_a_problem_of_ones_own_goes_from_lanes_to_report(tmp_path):
   compare(
     tmp_path,

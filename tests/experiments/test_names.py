@@ -1,12 +1,13 @@
 """Hostile names: refused, or harmless in terminal, PNG and HTML."""
 
 import io
-import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gd_jax.world import files
+from gd_jax.world import seals
 from tests import scripts
 from tests.pictures import chromium
 
@@ -123,7 +124,8 @@ def test_compare_shows_hostile_names_as_they_are(
   # A study from a stranger says nothing to the terminal either.
   study = scripts.json_of(run, 'study.json')
   study['problem'] += '\x1b[31m\u202e'
-  (run / 'study.json').write_text(json.dumps(study))
+  del study['sha256']
+  (run / 'study.json').write_bytes(seals.seal(files.json_bytes(study, '')))
   again = scripts.run('compare', f'--rescore={run}')
   said_harmlessly(again)
   assert '\\x1b[31m\\u202e' in again.stdout

@@ -268,6 +268,9 @@ def plain_flags(attempt, script):
 
 def honoured_or_refused(attempt, script, line, asked):
   code, said, config = attempt(script, line)
+  if start.HELP & set(line):
+    assert code == start.DONE
+    return 'helped'
   if code is not None:
     assert code in (start.BAD_FLAGS, start.MENDABLE), said
     # Under --json the words about the device go to stderr too.

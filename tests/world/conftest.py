@@ -1,5 +1,6 @@
 """Real faults for the floor that keeps things."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,13 @@ def contents():
     }
 
   return read
+
+
+@pytest.fixture
+def impatient():
+  """Ends a test that waits."""
+  before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail('it waits'))
+  signal.alarm(10)
+  yield
+  signal.alarm(0)
+  signal.signal(signal.SIGALRM, before)

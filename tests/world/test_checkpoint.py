@@ -802,3 +802,18 @@ def test_kill_at_random(tmp_path, start):
 @pytest.mark.claims
 def test_kill_at_random_fifty_times(tmp_path, start):
   kill_at_random(tmp_path, start, 50)
+
+
+def test_a_pipe_in_place_of_what_was_saved_is_not_waited_for(run, impatient):
+  for step in (1, 2):
+    save(run, step)
+  manifest = run.path / 'checkpoint' / '2.json'
+  manifest.unlink()
+  os.mkfifo(manifest)
+  found = resume(run.path)
+  assert found.step == 1
+  assert 'It is a pipe' in found.skipped[0]
+  (run.path / 'rows.jsonl').unlink()
+  os.mkfifo(run.path / 'rows.jsonl')
+  with pytest.raises(UserError, match='It is a pipe'):
+    resume(run.path)

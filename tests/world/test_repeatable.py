@@ -18,11 +18,12 @@ ASKED = '--xla_gpu_deterministic_ops=true --xla_gpu_enable_triton_gemm=false'
     (['xla_cuda12'], '--xla_a=1', f'--xla_a=1 {ASKED}'),
     (
       ['xla_cuda13'],
-      '--xla_gpu_deterministic_ops=false  --xla_b',
-      '--xla_gpu_deterministic_ops=false --xla_b '
+      "--xla_gpu_deterministic_ops=false --xla_b='a  b' ",
+      "--xla_gpu_deterministic_ops=false --xla_b='a  b' "
       '--xla_gpu_enable_triton_gemm=false',
     ),
     (['xla_cuda13'], ASKED, ASKED),
+    (['xla_cuda13'], ' flags.txt', ' flags.txt'),
   ],
 )
 def test_settings_are_added_for_a_gpu_and_the_users_stay(
@@ -33,11 +34,18 @@ def test_settings_are_added_for_a_gpu_and_the_users_stay(
   assert environment.get('XLA_FLAGS') == after
 
 
-def test_a_run_says_what_it_asked_for(tmp_path):
+@pytest.mark.parametrize(
+  ('flags', 'env', 'asked'),
+  [
+    ([], {}, ASKED),
+    ([], {'JAX_PLATFORMS': 'cpu'}, ''),
+    (['--platform=cpu'], {}, ''),
+  ],
+)
+def test_a_run_says_what_it_asked_for(tmp_path, flags, env, asked):
   there = 'from gd_jax.world import repeatable\n'
   there += "repeatable.plugins = lambda: ['xla_cuda13']\n"
-  scripts.run(
-    'train', *scripts.named(tmp_path, 'run'), '--epochs=1', setup=there
-  )
+  where = scripts.named(tmp_path, 'run')
+  scripts.run('train', *where, '--epochs=1', *flags, env=env, setup=there)
   config = scripts.json_of(tmp_path / 'run', 'config.json')
-  assert config['machine']['xla_flags'] == ASKED
+  assert config['machine']['xla_flags'] == asked
