@@ -18,6 +18,7 @@ from experiments import start
 from gd_jax.judge import certificates
 from gd_jax.types import UserError
 from gd_jax.world import data
+from gd_jax.world import processes
 from gd_jax.world import rundir
 from tests import scripts
 
@@ -216,6 +217,10 @@ def attempt(monkeypatch, tmp_path, capsys):
   def certified(*_):
     raise Begun
 
+  def alone(*_, **__):
+    raise UserError('nobody else is here.')
+
+  monkeypatch.setattr(processes, 'join', alone)
   monkeypatch.setattr(data, 'load', load)
   monkeypatch.setattr(data, '_prepare_apart', unprepared)
   monkeypatch.setattr(rundir, 'write_status', begin)
