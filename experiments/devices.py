@@ -25,8 +25,7 @@ def prepare(values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
   """
   dtype, matmul = flags.PRECISIONS[values.get('precision') or 'float32']
   platform = values.get('platform')
-  asked = platform or os.environ.get('JAX_PLATFORMS') or 'gpu'
-  if any(name in asked for name in ('gpu', 'cuda', 'rocm')):
+  if may_be_gpu(platform, os.environ.get('JAX_PLATFORMS')):
     repeatable.ask(os.environ, repeatable.plugins())
   if platform is not None:
     jax.config.update(
@@ -47,6 +46,12 @@ def prepare(values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
     ) from error
   versions.check(devices[0].platform, jaxlib.__version__)
   return dtype, devices
+
+
+def may_be_gpu(platform: str | None, platforms: str | None) -> bool:
+  """Whether --platform, or else JAX_PLATFORMS, leaves a GPU to be taken."""
+  asked = platform or platforms or 'gpu'
+  return any(name in asked for name in ('gpu', 'cuda', 'rocm'))
 
 
 def device_line(devices: Sequence[Any], values: dict[str, Any]) -> str:

@@ -359,7 +359,7 @@ def test_starts_batch_sizes_and_costs_are_crossed(tmp_path):
   compare(
     tmp_path,
     'crossed',
-    '--optimizers=sgd',
+    '--optimizers=optax:sgd',
     '--init=normal,scaled',
     '--batch_sizes=10,full',
     '--cost=quadratic,cross_entropy',
@@ -372,7 +372,7 @@ def test_starts_batch_sizes_and_costs_are_crossed(tmp_path):
   )
   study = study_of(tmp_path, 'crossed')
   assert set(study['ranking']) == {
-    f'sgd m={m} {init} {cost}'
+    f'optax:sgd m={m} {init} {cost}'
     for m in (10, 1197)
     for init in ('normal', 'scaled')
     for cost in ('quadratic', 'cross_entropy')
@@ -402,10 +402,10 @@ def test_the_orders_are_those_of_the_seeds_however_the_lanes_are_cut(
     here(
       'compare',
       *scripts.named(tmp_path, f'by-{block}'),
-      '--optimizers=sgd',
+      '--optimizers=optax:sgd',
       '--rates=2',
       '--tuning_seeds=3',
-      '--report_seeds=2',
+      '--report_seeds=1',
       '--epochs=1',
       '--batch_size=400',
       f'--lane_block={block}',
@@ -413,8 +413,9 @@ def test_the_orders_are_those_of_the_seeds_however_the_lanes_are_cut(
     found = scripts.json_of(tmp_path / f'by-{block}', 'study.json')['programs']
     return [(one['phase'], one['seeds'], one['orders']) for one in found]
 
-  assert orders(1) == orders(2)
-  assert len({digest for _, _, digest in orders(3)}) > 1
+  found = orders(1)
+  assert orders(2) == found
+  assert len({digest for *_, digest in found}) > 1
 
 
 def test_a_problem_of_ones_own_goes_from_lanes_to_report(tmp_path):

@@ -101,7 +101,7 @@ def test_resplit_scores_what_a_seed_was_not_trained_on(problem):
 
 
 def test_a_study_with_resplit_says_what_its_intervals_cover(tmp_path):
-  flags = ['--optimizers=sgd,momentum', '--rates=3', '--tuning_seeds=2']
+  flags = ['--optimizers=optax:sgd', '--rates=2', '--tuning_seeds=1']
   flags += ['--report_seeds=3', '--epochs=1', '--resplit', '--snapshots=2']
   found = scripts.run('compare', *scripts.named(tmp_path, 'study'), *flags)
   assert 'cover start, order and split' in ' '.join(found.stdout.split())

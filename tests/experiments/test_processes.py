@@ -161,6 +161,7 @@ def test_a_signal_at_one_stops_both_at_the_same_epoch(struck):
   assert said_by(workdir, 'polite', 1) == ''
 
 
+@pytest.mark.claims
 def test_they_resume_to_the_bits_of_one_with_two_devices(struck):
   workdir, _ = struck
   name = 'halted'

@@ -2,6 +2,7 @@
 
 import pytest
 
+from experiments import devices
 from gd_jax.world import repeatable
 from tests import scripts
 
@@ -35,17 +36,26 @@ def test_settings_are_added_for_a_gpu_and_the_users_stay(
 
 
 @pytest.mark.parametrize(
-  ('flags', 'env', 'asked'),
+  ('platform', 'platforms', 'may'),
   [
-    ([], {}, ASKED),
-    ([], {'JAX_PLATFORMS': 'cpu'}, ''),
-    (['--platform=cpu'], {}, ''),
+    (None, None, True),
+    (None, '', True),
+    ('gpu', 'cpu', True),
+    (None, 'cuda,cpu', True),
+    ('cpu', None, False),
+    ('tpu', 'cuda', False),
+    (None, 'cpu', False),
   ],
 )
-def test_a_run_says_what_it_asked_for(tmp_path, flags, env, asked):
+def test_what_leaves_no_gpu_asks_for_nothing(platform, platforms, may):
+  assert devices.may_be_gpu(platform, platforms) == may
+
+
+def test_a_run_says_what_it_asked_for(tmp_path):
   there = 'from gd_jax.world import repeatable\n'
   there += "repeatable.plugins = lambda: ['xla_cuda13']\n"
-  where = scripts.named(tmp_path, 'run')
-  scripts.run('train', *where, '--epochs=1', *flags, env=env, setup=there)
+  scripts.run(
+    'train', *scripts.named(tmp_path, 'run'), '--epochs=1', setup=there
+  )
   config = scripts.json_of(tmp_path / 'run', 'config.json')
-  assert config['machine']['xla_flags'] == asked
+  assert config['machine']['xla_flags'] == ASKED
