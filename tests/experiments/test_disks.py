@@ -1,5 +1,6 @@
 """Disks that fill, forbid and vanish under running scripts."""
 
+import os
 import subprocess
 
 import pytest
@@ -95,6 +96,10 @@ def goes_on(script, workdir, whole):
   assert scripts.end_of(run) == whole
 
 
+@pytest.mark.skipif(
+  'COVERAGE_RUN' in os.environ,
+  reason='coverage writes files of its own, which the limit meets too',
+)
 @BOTH
 def test_a_limit_on_file_sizes(tmp_path, whole, script):
   run, said = broken_off(script, tmp_path, LIMIT, 'Cannot write', 'ulimit -f')

@@ -53,18 +53,22 @@ def workdir(tmp_path_factory):
   return folder
 
 
-def test_two_runs_to_pictures_and_a_page(workdir):
+@pytest.mark.parametrize(
+  'drawn', [False, pytest.param(True, marks=pytest.mark.claims)]
+)
+def test_two_runs_to_pictures_and_a_page(workdir, drawn):
   found = call(
     'inspect_run',
     workdir,
-    'look',
+    f'look-{drawn}',
     'seed0',
     str(workdir / 'seed1'),
     '--points=7',
     '--lanczos_steps=5',
+    drawn=drawn,
   )
   assert (found.returncode, found.stderr) == (0, '')
-  look = workdir / 'look'
+  look = workdir / f'look-{drawn}'
   drawn = sorted(file.stem for file in (look / 'figures').glob('*.png'))
   assert drawn == PICTURES
   rows = [json.loads(r) for r in (look / 'rows.jsonl').read_text().splitlines()]

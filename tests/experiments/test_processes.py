@@ -128,12 +128,10 @@ def strike(workdir, strikes):
   return workdir, codes
 
 
+# Daily it is seen one floor below, in tests/world/test_mesh.py.
+@pytest.mark.claims
 @pytest.mark.parametrize(
-  ('name', 'studies'),
-  [
-    ('halted', 'struck'),
-    pytest.param('killed', 'killed', marks=pytest.mark.claims),
-  ],
+  ('name', 'studies'), [('halted', 'struck'), ('killed', 'killed')]
 )
 def test_a_process_that_dies_or_stops_ends_the_other(name, studies, request):
   workdir, codes = request.getfixturevalue(studies)
@@ -154,6 +152,7 @@ def test_a_process_that_dies_or_stops_ends_the_other(name, studies, request):
   assert len(rowfile.read(run)) >= known > 0
 
 
+@pytest.mark.claims
 def test_a_signal_at_one_stops_both_at_the_same_epoch(struck):
   workdir, codes = struck
   assert codes['polite'] == [143, 143]
