@@ -50,7 +50,7 @@ def run_unit(
       for place in dict.fromkeys(places)
     }
     for place, order in orders.items():
-      drawn[place, epoch] = hashlib.sha256(order.index).digest()
+      drawn[place, epoch] = hashlib.sha256(order.index.tobytes()).digest()
     return arenas.stack([orders[place] for place in places])
 
   keys = itertools.product(range(len(parts)), range(arena.epochs))

@@ -6,6 +6,7 @@ finds the old one or the new one, whenever the process is killed.
 
 import contextlib
 import errno
+import io
 import json
 import math
 import os
@@ -15,7 +16,6 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from typing import BinaryIO
 
 from gd_jax.types import UserError
 
@@ -121,7 +121,7 @@ def read_bytes(path: str | Path) -> bytes:
     return file.read()
 
 
-def open_file(path: str | Path) -> BinaryIO:
+def open_file(path: str | Path) -> io.BufferedReader:
   """Opens a file to read; OSError where there is none.
 
   A pipe or a terminal would be waited for, maybe for ever, and is no file.
