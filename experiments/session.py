@@ -190,9 +190,17 @@ def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def save(
-  session: Session, step: int, state: Any, extra: Mapping[str, Any]
+  session: Session,
+  step: int,
+  state: Any,
+  extra: Mapping[str, Any],
+  *,
+  passing: bool = False,
 ) -> None:
-  """Saves a checkpoint; `step` counts whatever the script counts."""
+  """Saves a checkpoint; `step` counts whatever the script counts.
+
+  `passing` is as of `checkpoint.save`.
+  """
   lock.check(session.run.path, session.run.lock)
   checkpoint.save(
     session.run.path,
@@ -200,6 +208,7 @@ def save(
     state=without_keys(state),
     config=session.config,
     extra=extra,
+    passing=passing,
   )
 
 

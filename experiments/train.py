@@ -183,9 +183,11 @@ def descend(
       sums, seconds, compiling = zeros, 0.0, 0.0
     stop = context.stop.is_set()
     end = piece.last and piece.epoch + 1 == values['epochs']
-    if stop or end or not piece.last or not done % values['checkpoint_every']:
+    due = end or not piece.last or not done % values['checkpoint_every']
+    if stop or due:
       left = {'train_seconds': seconds}
-      session.save(kept, done, Progress(piece.after, sums), left)
+      after = Progress(piece.after, sums)
+      session.save(kept, done, after, left, passing=not due)
     if stop and not end:
       return session.interrupted(context), rows
   return session.Outcome(start.DONE, ''), rows

@@ -56,12 +56,15 @@ def save(
   state: Any,
   config: Mapping[str, Any],
   extra: Mapping[str, Any],
+  passing: bool = False,
 ) -> None:
   """Saves a pytree of arrays with all of rows.jsonl as it stands.
 
   `extra` is what JSON holds exactly: numbers that may not be finite belong
-  into `state`. Checkpoints of later steps (of a future that a resume left)
-  and all but the one before this are removed, once this one is on the disk.
+  into `state`. Checkpoints of later steps (of a future that a resume left) and
+  all but the one before this are removed, once this one is on the disk. One
+  that is `passing` stands where an unbroken run has none: the next one does not
+  keep it beside itself.
 
   Raises:
     UserError: it could not be written; the earlier ones are as they were.
@@ -79,6 +82,7 @@ def save(
     'rows_sha256': seals.sha256(rows),
     **_identity(state, config),
     'extra': dict(extra),
+    **({'passing': True} if passing else {}),
   }
   files.write_file(folder / f'{step}.npz', data)
   files.write_file(folder / f'{step}.json', seals.sealed(manifest))
@@ -204,8 +208,19 @@ def _steps(folder: Path, suffix: str) -> list[int]:
 
 
 def _before(folder: Path, step: int) -> list[int]:
-  """The step of the checkpoint before this one, if there is one."""
-  return [other for other in _steps(folder, 'json') if other < step][:1]
+  """The step of the checkpoint before this one, if there is one.
+
+  One that is passing only where there is no other.
+  """
+  earlier = [other for other in _steps(folder, 'json') if other < step]
+  return sorted(earlier, key=lambda one: _is_passing(folder, one))[:1]
+
+
+def _is_passing(folder: Path, step: int) -> bool:
+  """Whether it says so; what cannot be read is no more than that."""
+  with contextlib.suppress(OSError, ValueError, RecursionError, UserError):
+    return bool(_manifest(folder, step).get('passing'))
+  return True
 
 
 def _prune(folder: Path, kept: set[int]) -> None:
@@ -229,7 +244,8 @@ def _manifest(folder: Path, step: int) -> dict[str, Any]:
       f'of gd_jax reads format {FORMAT}: resume with the version that wrote it '
       'or run again under another --name.'
     )
-  if {name: type(value) for name, value in body.items()} != _FIELDS:
+  found = {name: type(value) for name, value in body.items()}
+  if found not in (_FIELDS, _FIELDS | {'passing': bool}):
     raise ValueError('its manifest has other entries than its format has')
   if body['step'] != step:
     raise ValueError(f'its manifest is that of step {body["step"]}')

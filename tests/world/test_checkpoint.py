@@ -817,3 +817,24 @@ def test_a_pipe_in_place_of_what_was_saved_is_not_waited_for(run, impatient):
   os.mkfifo(run.path / 'rows.jsonl')
   with pytest.raises(UserError, match='It is a pipe'):
     resume(run.path)
+
+
+def test_one_that_only_a_stop_has_made_leaves_what_an_unbroken_run_leaves(run):
+  for step in (2, 4):
+    save(run, step)
+  save(run, 5, passing=True)
+  assert resume(run.path).step == 5
+  assert steps_in(run) == {4, 5}
+  save(run, 6)
+  assert steps_in(run) == {4, 6}
+  save(run, 7, passing=True)
+  checkpoint.sweep(run.path, 7)
+  assert steps_in(run) == {6, 7}
+  # Where nothing else is sound, it is better than nothing.
+  (run.path / 'checkpoint' / '6.json').write_bytes(b'damaged')
+  save(run, 8)
+  assert steps_in(run) == {7, 8}
+
+
+def steps_in(run):
+  return {int(file.stem) for file in (run.path / 'checkpoint').glob('*.json')}
