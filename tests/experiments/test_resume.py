@@ -274,7 +274,10 @@ def test_stopped_while_the_data_are_prepared(script, part, tmp_path):
 HANGS = """
 import time
 from experiments import session
-session.save = lambda *_: (print('saving', flush=True), time.sleep(1000))
+def save(*_, **__):
+  print('saving', flush=True)
+  time.sleep(1000)
+session.save = save
 """
 
 
