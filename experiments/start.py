@@ -3,8 +3,7 @@
     if __name__ == '__main__':
       start.run(main, doc=__doc__, own=FLAGS)
 
-`main(context)` returns the exit code. Codes: 0 done, 1 bad flags, 2 an error
-that the user can mend, 3 diverged, 130 and 143 interrupted after saving.
+`main(context)` returns the exit code, one of those of `speech`.
 """
 
 import os

@@ -142,10 +142,10 @@ def _inner(parameters: Mapping[str, Any]) -> list[Any]:
   values = []
   for value in parameters.values():
     values += value if isinstance(value, list | tuple) else [value]
-  # From JAX 0.11.2 on a closed jaxpr is a jaxpr as well: it counts once.
-  closed = [v.jaxpr for v in values if isinstance(v, jex.core.ClosedJaxpr)]
-  return closed + [
-    v
-    for v in values
-    if isinstance(v, jex.core.Jaxpr) and not isinstance(v, jex.core.ClosedJaxpr)
+  closed, plain = jex.core.ClosedJaxpr, jex.core.Jaxpr
+  # From JAX 0.11.2 on a closed jaxpr is a plain one as well: it counts once.
+  return [
+    value.jaxpr if isinstance(value, closed) else value
+    for value in values
+    if isinstance(value, closed | plain)
   ]

@@ -316,3 +316,14 @@ def test_the_benchmark_of_this_machine(tmp_path, record_property):
     record_property(row['name'], row['of_peak'])
     assert row['numpy_difference'] < 1e-3
     assert min(row['samples']) * row['calls_a_sample'] > 0.1
+
+
+def test_a_call_is_an_epoch_and_of_many_lanes_less():
+  def steps(m, lanes, sizes=(784, 30, 10)):
+    return tasks.steps_of(tasks.Spec(sizes, m, lanes, 'sgd', 'float32', 'mean'))
+
+  assert [steps(10, lanes) for lanes in (1, 24)] == [6000, 6000]
+  assert steps(10, 512) == int(tasks.LANES_FLOP / 512 / 958_800) < 6000
+  assert steps(10, 4096) < steps(10, 512)
+  assert steps(100, 10**6) == 100
+  assert steps(60_000, 512) == 1
