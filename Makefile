@@ -7,6 +7,9 @@ MNIST := $(wildcard ../shared/mnist)
 # The constraints are what was tested on CPU; an accelerator brings its own JAX.
 PINS := $(if $(EXTRA),,-c constraints.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What a test calls is compiled briefly; the scripts that it starts, as shipped.
+DAILY := $(BIN)/pytest -n 2 --dist=loadscope --compile-briefly \
+  -m 'not claims and not torch'
 NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
 
 .PHONY: help compare train descend mnist textbook bench test claims coverage torch clean
@@ -78,8 +81,8 @@ mnist: .venv/.with-tfds
 test: .venv/.with-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
-	$(BIN)/pytest -n 2 --dist=loadscope -m 'not claims and not torch'
+	@$(BIN)/pyright & types=$$!; $(DAILY); tests=$$?; \
+	  wait $$types && exit $$tests
 	$(NEXT)
 	@echo '  make claims'
 
@@ -90,8 +93,7 @@ claims: .venv/.with-test
 
 coverage: .venv/.with-test
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest -n 2 --dist=loadscope \
-	  -m 'not claims and not torch'
+	$(BIN)/coverage run -m $(notdir $(DAILY))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(NEXT)

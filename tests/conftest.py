@@ -31,6 +31,33 @@ jax.config.update('jax_debug_key_reuse', True)
 jax.config.update('jax_default_matmul_precision', 'highest')
 
 
+# XLA's older emitters compile in a quarter less time, and train slower; a later
+# jaxlib has none.
+BRIEFLY = '--xla_cpu_use_fusion_emitters=false'
+
+
+def pytest_addoption(parser):
+  parser.addoption(
+    '--compile-briefly',
+    action='store_true',
+    help="use XLA's older emitters here, and not in what tests start",
+  )
+
+
+def pytest_configure(config):
+  from gd_jax.world import repeatable
+
+  if not (config.option.compile_briefly and repeatable.takes(BRIEFLY)):
+    return
+  before = os.environ.get('XLA_FLAGS')
+  os.environ['XLA_FLAGS'] = f'{before or ""} {BRIEFLY}'.strip()
+  jax.devices()  # XLA reads its flags once
+  if before is None:
+    del os.environ['XLA_FLAGS']
+  else:
+    os.environ['XLA_FLAGS'] = before
+
+
 def pytest_collection_finish():
   """What is imported by now stays: no collection looks through it again."""
   gc.collect()

@@ -35,6 +35,14 @@ def test_settings_are_added_for_a_gpu_and_the_users_stay(
   assert environment.get('XLA_FLAGS') == after
 
 
+def test_a_setting_that_xla_has_no_longer_is_left_out(monkeypatch):
+  settings = {'--xla_gone_since': 'true', **repeatable.SETTINGS}
+  monkeypatch.setattr(repeatable, 'SETTINGS', settings)
+  environment = {}
+  repeatable.ask(environment, ['xla_cuda13'])
+  assert environment['XLA_FLAGS'] == ASKED
+
+
 @pytest.mark.parametrize(
   ('platform', 'platforms', 'may'),
   [
