@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gd_jax.descent import specs
 from gd_jax.types import Schedule
@@ -94,9 +95,8 @@ def scale(schedule: Schedule, rate: Any) -> Schedule:
 
 def rates(schedule: Schedule, updates: int) -> jax.Array:
   """The values at the first `updates` updates, [updates]."""
-  return jax.vmap(lambda t: jnp.asarray(schedule(t), float))(
-    jnp.arange(updates)
-  )
+  values = jax.vmap(lambda t: jnp.asarray(schedule(t), float))
+  return jax.jit(values)(np.arange(updates))
 
 
 def parse(text: str) -> Schedule | None:

@@ -7,6 +7,7 @@ the dtype of the parameters. Batches come from `vmap` at the caller. Notation:
 M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -53,6 +54,12 @@ def init(
   Returns:
     One Layer(w [n_out, n_in], b [n_out]) for each pair of neighbours.
   """
+  # Compiled as one, so that whoever calls it has the same bits.
+  return _init(key, tuple(sizes), scale, jnp.dtype(dtype))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _init(key, sizes, scale, dtype):
   layers = []
   keys = jax.random.split(key, len(sizes) - 1)
   for layer_key, n_in, n_out in zip(keys, sizes[:-1], sizes[1:], strict=True):

@@ -48,6 +48,13 @@ def test_layers_and_seeds_start_apart():
   assert abs(np.corrcoef(same[0].w.ravel(), other[0].w.ravel())[0, 1]) < 0.2
 
 
+def test_a_start_has_the_same_bits_inside_a_program_and_outside():
+  sizes = (64, 30, 10)
+  outside = mlp.init(jax.random.key(2), sizes)
+  inside = jax.jit(lambda key: mlp.init(key, sizes))(jax.random.key(2))
+  jax.tree.map(np.testing.assert_array_equal, inside, outside)
+
+
 @pytest.mark.parametrize('cost', ['quadratic', 'cross_entropy'])
 def test_gradient_equals_backpropagation_by_hand(cost):
   rng = np.random.default_rng(0)
