@@ -184,7 +184,8 @@ def trial(tree: Path, one: Mutation) -> str:
     done = subprocess.run(
       [
         sys.executable,
-        *('-m', 'pytest', '-x', '-m', 'not claims and not torch'),
+        *('-m', 'pytest', '-x', '--compile-briefly'),
+        *('-m', 'not claims and not torch'),
         *tests_of(one.path),
       ],
       cwd=tree,

@@ -70,17 +70,18 @@ def run(
   before: tuple[str, ...] = (),
   cwd: Path = ROOT,
   fresh: bool = False,
-  drawn: bool = True,
+  drawn: bool | None = None,
 ) -> subprocess.CompletedProcess:
   """Runs a script to its end, which has to be `code` unless that is None.
 
   Its process is forked from one that has imported everything, unless it is to
-  be `fresh`, or has to start in its own way. Pictures at which no test looks
-  need not be `drawn`; that takes longer than a small run.
+  be `fresh`, or has to start in its own way. Pictures take longer than a small
+  run: a forked one holds them where a test looks, which has them `drawn`.
   """
-  if not drawn:
+  fork = not (fresh or env or before or cwd != ROOT) and forks.possible()
+  if not (drawn or (drawn is None and not fork)):
     setup = UNDRAWN + setup
-  if not (fresh or env or before or cwd != ROOT) and forks.possible():
+  if fork:
     found = forked(script, *arguments, setup=setup)
   else:
     found = started(

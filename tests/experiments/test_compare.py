@@ -44,6 +44,7 @@ def finished(tmp_path_factory):
     '--optimizers=sgd,adam',
     '--report_seeds=7',
     '--snapshots=5',
+    drawn=True,
   )
   return workdir, found.stdout
 
@@ -335,6 +336,7 @@ def test_a_wild_rate_saturates_and_is_never_a_number_to_be_proud_of(tmp_path):
     '--tuning_seeds=1',
     '--report_seeds=3',
     '--epochs=1',
+    drawn=True,
   )
   rows, study = rows_of(tmp_path, 'wild'), study_of(tmp_path, 'wild')
   wild = [row for row in rows if row['learning_rate'] >= 1e6]
@@ -368,7 +370,6 @@ def test_starts_batch_sizes_and_costs_are_crossed(tmp_path):
     '--tuning_seeds=1',
     '--report_seeds=2',
     '--epochs=1',
-    drawn=False,
   )
   study = study_of(tmp_path, 'crossed')
   assert set(study['ranking']) == {
@@ -428,6 +429,7 @@ def test_a_problem_of_ones_own_goes_from_lanes_to_report(tmp_path):
     '--tuning_seeds=1',
     '--report_seeds=3',
     '--epochs=3',
+    drawn=True,
   )
   study = study_of(tmp_path, 'own')
   best = study['entries'][study['ranking'][0]]

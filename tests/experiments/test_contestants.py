@@ -63,11 +63,6 @@ def test_T33_the_shaky_walker_arrives_first(mnist_dir, record_property):
   # Smaller mini-batches need fewer examples; larger ones fewer updates.
   assert list(epochs) == sorted(epochs)
   assert list(updates) == sorted(updates, reverse=True)
-  batch = [
-    run(dataset, len(dataset.train.y), eta, evaluations=1, most_epochs=12)
-    for eta in (3.0, 10.0)
-  ]
-  assert batch == [None, None]
 
 
 @pytest.mark.claims
@@ -129,6 +124,7 @@ def test_T34_online_against_20(mnist_dir, record_property):
   assert ratio == pytest.approx(20, rel=0.15)
 
 
+@pytest.mark.claims
 def test_T35_noise_and_generalisation_get_a_verdict(mnist_dir, record_property):
   """Full batch against m = 10 at equal training cost: printed, not asserted."""
   dataset = data.load('mnist', data_dir=mnist_dir)

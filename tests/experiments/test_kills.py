@@ -192,7 +192,7 @@ def unbroken(tmp_path_factory):
       env = {'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
       arguments = [*scripts.named(folder, 'whole'), *RUNS[kind]]
       began = time.perf_counter()
-      scripts.run(script, *arguments)
+      scripts.run(script, *arguments, drawn=True)
       seconds = time.perf_counter() - began
       end = scripts.end_of(folder / 'whole')
       made[kind] = end, seconds, env

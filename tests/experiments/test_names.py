@@ -114,6 +114,7 @@ def test_compare_shows_hostile_names_as_they_are(
     f'--dataset={hostile_file}',
     f'--optimizers={ENTRY},sgd@1',
     *SMALL,
+    drawn=True,
   )
   said_harmlessly(found)
   run = tmp_path / 'a'
