@@ -430,6 +430,19 @@ def test_what_happened_is_said_in_words(name, start, rate, word, sentence):
   assert sentence in outcome.sentence
 
 
+def test_what_is_on_its_way_says_where_it_is_now():
+  gone = follow('rosenbrock', [(-1.2, 1)], [1e-4], 3)
+  x, y = gone.positions[0, -1]
+  slope = np.hypot(*gone.gradients[0, -1])
+  outcome = told('rosenbrock', (-1.2, 1), 1e-4, 3)
+  assert outcome.steps == 3
+  assert outcome.sentence.endswith(
+    f'after 3 steps: at ({x:.4g}, {y:.4g}), cost {gone.costs[0, -1]:.4g}, '
+    f'gradient {slope:.2g}'
+  )
+  assert f'{slope:.2g}' != f'{np.hypot(*gone.gradients[0, -2]):.2g}'
+
+
 def test_noise_hovers_and_stops_nowhere():
   outcome = told(
     'noisy_parabola', (1.0,), 0.03, 200, tolerance=10.0, noisy=True, m=1

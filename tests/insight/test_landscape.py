@@ -44,6 +44,17 @@ def test_T10_a_slice_holds_the_cost_at_its_points():
       )
 
 
+def test_points_on_no_plane_have_the_mean_cost_of_each():
+  # One more than are looked at side by side.
+  several = [nets.params(seed) for seed in range(landscape.SIDE_BY_SIDE + 1)]
+  points = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
+  found = jax.jit(landscape.costs_at(nets.COST_OF, nets.MESH))(
+    points, nets.dealt()
+  )
+  wanted = [float(nets.mean_cost(point)) for point in several]
+  np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
 def test_filter_normalisation_by_its_definition():
   d, params = nets.direction(), nets.params()
   found = landscape.filter_normalised(d, params)

@@ -1,5 +1,6 @@
 """A tournament's pictures for a paper: they show the study's own numbers."""
 
+import copy
 import io
 import itertools
 
@@ -128,6 +129,19 @@ def test_curves_are_medians_in_the_optimizers_colour():
     np.testing.assert_allclose(line.get_ydata(), np.median(found, 1))
   drawn = {line.get_label(): line.get_color() for line in accuracy.lines}
   assert drawn == plots.colours(['sgd', 'adam', 'lion'])
+
+
+@pytest.mark.parametrize(('last', 'kind'), [(0.25, 'linear'), (0.01, 'log')])
+def test_best_of_k_is_each_entrys_own(last, kind):
+  study = copy.deepcopy(PLAIN.study)
+  for entry in study['entries'].values():
+    entry['best_of_k'] = [None, 0.3, last]
+  (panel,) = contest.best_of_k(study).axes
+  assert [line.get_label() for line in panel.lines] == study['ranking']
+  for line in panel.lines:
+    assert list(line.get_xdata()) == [1, 2, 3]
+    np.testing.assert_equal(list(line.get_ydata()), [np.nan, 0.3, last])
+  assert panel.get_yscale() == kind
 
 
 def test_names_are_drawn_as_they_are():
