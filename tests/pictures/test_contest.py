@@ -144,6 +144,20 @@ def test_best_of_k_is_each_entrys_own(last, kind):
   assert panel.get_yscale() == kind
 
 
+@pytest.mark.parametrize(
+  ('length', 'entries', 'columns'),
+  [(1, 6, 6), (10, 2, 2), (10, 6, 3), (40, 6, 1), (100, 6, 1)],
+)
+def test_a_legend_has_as_many_columns_as_fit(length, entries, columns):
+  figure, axes = paper.panels(1, 1, width=4.6, height=3)
+  for k in range(entries):
+    axes[0, 0].plot([0], [k], label='x' * length)
+  paper.legend(figure, axes[0, 0])
+  (legend,) = figure.legends
+  assert len(legend.get_texts()) == entries
+  assert legend._ncols == columns
+
+
 def test_names_are_drawn_as_they_are():
   study = EVERY['hostile'].study
   figure = contest.verdicts(study)

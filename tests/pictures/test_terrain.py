@@ -251,6 +251,27 @@ def card(**changes):
   return made._replace(**changes)
 
 
+def test_a_card_shows_what_it_has_and_no_more():
+  picture = page.Picture(b'GIF89a', 'seen')
+  (full,) = re.findall(
+    '<article.*?</article>', whole([card(pictures=[picture])])
+  )
+  for part in (
+    '<article id="T01">',
+    '<span class="mark holds">',
+    '<h3>T01. a &lt; b</h3>',
+    '<p class="equation">x² ≤ 1</p>',
+    '<dl><dt>expected</dt><dd>1</dd><dt>found</dt><dd>2</dd></dl>',
+    '<div class="pictures"><figure><img alt="seen" src="data:image/gif;base64,',
+    '<pre>python -m x --start=-0.9</pre>',
+  ):
+    assert part in full
+  bare = card(equation='', expected='', command='')
+  (less,) = re.findall('<article.*?</article>', whole([bare]))
+  assert '<dl><dt>found</dt><dd>2</dd></dl></article>' in less
+  assert 'equation' not in less
+
+
 def whole(cards, exercises=(), loose=()):
   return page.textbook(
     title='T & T',
