@@ -377,6 +377,7 @@ def test_the_loop_makes_as_many_turns_as_are_asked_for():
     return [e.params['unroll'] for e in found]
 
   assert scans() == [1]
+  assert batches.chunk_on('cpu') < batches.chunk_on('gpu')
   assert scans(unroll=batches.unroll_on('cpu')) == [1]
   assert scans(unroll=batches.unroll_on('gpu')) == [batches.UNROLL]
   assert batches.UNROLL > 1

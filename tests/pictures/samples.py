@@ -1,0 +1,31 @@
+"""Ground to walk on, and walks: what pictures of descent are tested with."""
+
+import numpy as np
+
+from gd_jax.pictures import terrain
+
+X = np.linspace(-2, 2, 31)
+
+
+def ground(dimensions=2):
+  """The bowl x^2 + 2 y^2, or the curve x^2."""
+  if dimensions == 1:
+    return terrain.Ground('f(x) = x^2', ('x',), (X,), X**2, {'it': (0.0,)})
+  x, y = np.meshgrid(X, X)
+  height = x**2 + 2 * y**2
+  return terrain.Ground(
+    'x^2 + 2 y^2', ('x', 'y'), (X, X), height, {'it': (0, 0)}
+  )
+
+
+def path(eta=0.1, steps=20, entry='sgd', start=(1.5, 1.0)):
+  points = [np.array(start, float)]
+  bends = np.array([2.0, 4.0])[: len(start)]
+  with np.errstate(over='ignore', invalid='ignore'):
+    for _ in range(steps):
+      points.append(points[-1] * (1 - eta * bends))
+    points = np.array(points)
+    heights = 0.5 * (bends * points**2).sum(axis=1)
+    slopes = bends * points
+  label = f'{entry}, rate {eta}'
+  return terrain.Path(entry, label, 'west', 0, points, heights, slopes)
