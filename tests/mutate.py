@@ -77,6 +77,12 @@ def mutations(path: Path, source: bytes) -> Iterator[Mutation]:
     if isinstance(note := getattr(node, field, None), ast.AST)
     for inner in ast.walk(note)
   }
+  # Nor does a sound program change by what zip and subprocess check.
+  notes |= {
+    node.value
+    for node in ast.walk(tree)
+    if isinstance(node, ast.keyword) and node.arg in ('strict', 'check')
+  }
 
   def text_of(start: Place, end: Place) -> str:
     return source[offset(source, start) : offset(source, end)].decode()

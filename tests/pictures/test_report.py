@@ -352,6 +352,9 @@ def test_labels_are_one_line_and_short():
   long = readings.label('optax:adam' + '+x=1' * 30 + ' m=100')
   assert len(long) == 30
   assert long.endswith(' m=100')
+  whole = 'sgd+mu=0.9'.ljust(30, '0')
+  assert readings.label(whole) == whole
+  assert readings.label(whole + '1') == f'{whole[:18]}..{"0" * 9}1'
   assert charts.safe('<b>&') == '&lt;b&gt;&amp;'
 
 
