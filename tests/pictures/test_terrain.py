@@ -186,10 +186,12 @@ def test_the_animation_moves(dimensions):
   with Image.open(io.BytesIO(data)) as image:
     assert image.format == 'GIF'
     assert image.n_frames == 6  # pyright: ignore
-    frames = []
+    frames, pauses = [], []
     for k in range(6):
       image.seek(k)
       frames.append(np.asarray(image.convert('RGB')).astype(int))
+      pauses.append(image.info['duration'])  # milliseconds
+  assert pauses == [120] * 5 + [1500]
   for one, two in itertools.pairwise(frames):
     assert np.abs(one - two).sum() > 0
 
