@@ -197,7 +197,7 @@ def trial(tree: Path, one: Mutation) -> str:
       cwd=tree,
       capture_output=True,
       text=True,
-      timeout=1800,
+      timeout=600,
       check=False,
     )
   except subprocess.TimeoutExpired:
