@@ -12,6 +12,7 @@ import pytest
 from gd_jax.judge import records
 from gd_jax.judge import scores
 from gd_jax.pictures import charts
+from gd_jax.pictures import contest
 from gd_jax.pictures import pace
 from gd_jax.pictures import plots
 from gd_jax.pictures import races
@@ -345,6 +346,18 @@ def test_of_one_optimizer_every_contestant_has_its_own_colour():
   entries = readings.entries(crossed.study)
   assert {entry.colour for entry in entries} == set(plots.in_order(2))
   assert sorted(entry.place for entry in entries) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(('count', 'cell'), [(8, '+ better'), (9, '+')])
+def test_more_columns_than_have_room_show_signs_alone(count, cell):
+  strips = {f'sgd+mu=0.{k + 1}': spread(0.1 + k / 50) for k in range(count)}
+  study = finished(strips).study
+  (trace,) = standings.verdicts(study)['data']
+  assert re.sub('</?b>', '', trace['text'][0][1]) == cell
+  (axes,) = contest.verdicts(study).axes
+  assert axes.texts[0].get_text() == cell
+  first = axes.get_xticklabels()[0].get_text()
+  assert first == ('1' if cell == '+' else study['ranking'][0])
 
 
 def test_labels_are_one_line_and_short():
