@@ -17,7 +17,7 @@ NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
 
 help:
 	@echo 'make compare   the tournament on the shipped digits    1 min,  1.1 GB'
-	@echo 'make test      format, lint, types and all tests       8 min,  2.9 GB'
+	@echo 'make test      format, lint, types and all tests       6 min,  2.9 GB'
 	@echo 'make mnist     the book'"'"'s network on MNIST              1 min,  2.4 GB'
 	@echo 'make train     one network; ARGS='"'"'--epochs=30'"'"' passes flags'
 	@echo 'make textbook  every claim of the textbooks, on a page  2 min'
