@@ -81,13 +81,16 @@ mnist: .venv/.with-tfds
 test: .venv/.with-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	@$(BIN)/pyright & types=$$!; $(DAILY); tests=$$?; \
-	  wait $$types && exit $$tests
+	@mkdir -p build; $(BIN)/pyright > build/types.txt 2>&1 & types=$$!; \
+	  trap "kill $$types; exit 130" INT TERM; $(DAILY); tests=$$?; \
+	  wait $$types; sound=$$?; cat build/types.txt; \
+	  test $$sound = 0 && exit $$tests
 	$(NEXT)
 	@echo '  make claims'
 
 claims: .venv/.with-test
 	$(BIN)/pytest -n 2 -m claims -rA
+	$(BIN)/pytest -n 2 --dist=loadscope -m 'not claims and not torch'
 	$(NEXT)
 	@echo '  make torch'
 

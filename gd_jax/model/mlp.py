@@ -54,8 +54,8 @@ def init(
   Returns:
     One Layer(w [n_out, n_in], b [n_out]) for each pair of neighbours.
   """
-  # Compiled as one, so that whoever calls it has the same bits.
-  return _init(key, tuple(sizes), scale, jnp.dtype(dtype))
+  # One program: alone and inside another it has the same bits.
+  return _init(key, tuple(sizes), scale, dtype)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))

@@ -28,14 +28,20 @@ def plugins() -> list[str]:
 
 
 def takes(flags: str) -> bool:
-  """Whether this XLA knows all of these flags; with another it ends at once."""
-  done = subprocess.run(
-    [sys.executable, '-c', PROBE],
-    env={**os.environ, 'XLA_FLAGS': flags},
-    capture_output=True,
-    check=False,
-  )
-  return done.returncode == 0
+  """Whether this XLA knows all of these flags; with another it ends at once.
+
+  Only its own word counts against them, not that it could not be asked.
+  """
+  try:
+    done = subprocess.run(
+      [sys.executable, '-c', PROBE],
+      env={**os.environ, 'XLA_FLAGS': flags},
+      capture_output=True,
+      check=False,
+    )
+  except OSError:
+    return True
+  return done.returncode == 0 or b'Unknown flag' not in done.stderr
 
 
 def ask(
@@ -57,6 +63,6 @@ def ask(
     return
   names = {one.partition('=')[0] for one in given.split()}
   more = [f'{k}={v}' for k, v in SETTINGS.items() if k not in names]
-  if not takes(' '.join(more)):
+  if more and not takes(' '.join(more)):
     more = [one for one in more if takes(one)]
   environment['XLA_FLAGS'] = ' '.join([given, *more]).strip()

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -61,7 +63,11 @@ def rounded(value: Any) -> str:
 def shape_of(artist: Any) -> list[Any]:
   """The numbers that no getter gives."""
   if isinstance(artist, FancyArrowPatch):
-    return [str(artist.get_arrowstyle()), artist.shrinkA, artist.shrinkB]
+    style = artist.get_arrowstyle()
+    kept = {
+      name: value for name, value in vars(style).items() if value is not None
+    }
+    return [type(style).__name__, str(kept), artist.shrinkA, artist.shrinkB]
   if isinstance(artist, Patch):
     path = artist.get_patch_transform().transform_path(artist.get_path())
     return [path.vertices]
@@ -92,11 +98,20 @@ def shape_of(artist: Any) -> list[Any]:
   return []
 
 
+def with_parts(artists: Iterable[Any]) -> Iterator[Any]:
+  """And the arrows and boxes of texts, which are no children of theirs."""
+  for artist in artists:
+    yield artist
+    if isinstance(artist, Text):
+      parts = artist.get_bbox_patch(), getattr(artist, 'arrow_patch', None)
+      yield from (part for part in parts if part is not None)
+
+
 def described(figure: Any) -> dict[str, str]:
   """For every kind of thing on the picture, a digest of all of its like."""
   kinds = defaultdict(list)
   kinds['figure'].append(rounded(figure.get_size_inches()) + str(figure.dpi))
-  for artist in figure.findobj():
+  for artist in with_parts(figure.findobj()):
     asked = [
       name for kind in OF if isinstance(artist, kind) for name in OF[kind]
     ]

@@ -4,6 +4,7 @@
 at, and writes down in unchanged.json what is on them.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -12,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import contourpy
 import matplotlib
 import numpy as np
 import plotly
+import scipy
 
 from gd_jax.pictures import answers
 from gd_jax.pictures import contest
@@ -208,14 +211,28 @@ def versions() -> dict[str, str]:
     'matplotlib': matplotlib.__version__,
     'plotly': plotly.__version__,
     'numpy': np.__version__,
+    'contourpy': contourpy.__version__,
+    'scipy': scipy.__version__,
   }
 
 
 def seen(picture: Any) -> dict[str, str]:
   """What is on a figure, or the digest of a page."""
   if isinstance(picture, str):
-    # Plotly draws a name for what it fills.
+    # Plotly draws a name for what it fills; no last digit counts.
     text = re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'NAME', picture)
+    text = re.sub(
+      r'"dtype":"f8","bdata":"([^"]*)"',
+      lambda found: described.rounded(
+        np.frombuffer(base64.b64decode(json.loads(f'"{found[1]}"')))
+      ),
+      text,
+    )
+    text = re.sub(
+      r'-?[0-9]+\.[0-9]{6,}(e-?[0-9]+)?',
+      lambda found: described.rounded(float(found[0])),
+      text,
+    )
     return {'page': hashlib.sha256(text.encode()).hexdigest()[:12]}
   return described.described(picture)
 
