@@ -23,7 +23,7 @@ help:
 	@echo 'make textbook  every claim of the textbooks, on a page  2 min'
 	@echo 'make bench     how fast, how near to the roof          2 min'
 	@echo 'make descend   pictures of descent; ARGS='"'"'--surface=ravine'"'"''
-	@echo 'make claims    full distributions and fault campaigns  30 min'
+	@echo 'make claims    full distributions and fault campaigns  40 min'
 	@echo 'make coverage  which lines of gd_jax/ the tests run     10 min'
 	@echo 'make torch     parity with PyTorch; installs it'
 	@echo 'EXTRA=cuda or EXTRA=tpu installs that JAX; PYTHON=python3.12 chooses Python'

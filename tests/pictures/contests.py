@@ -171,3 +171,41 @@ def lane(
 def spread(middle: float, seeds: int = 12) -> list[float]:
   """A strip around a value."""
   return [middle * (1 + 0.01 * ((5 * k) % seeds)) for k in range(seeds)]
+
+
+def every() -> dict[str, Study]:
+  """Studies of every shape, the plainest first."""
+  return {
+    'plain': finished(
+      {
+        'sgd': spread(0.3),
+        'adam': spread(0.1),
+        'lion': [*spread(0.2)[:-1], None],
+      }
+    ),
+    'crossed': finished(
+      {'sgd': spread(0.3), 'adam': [*spread(0.1)[:-2], None, 0.7]},
+      batch_sizes=(10, 100, 1200),
+      target=('validation_accuracy', 0.87),
+    ),
+    'hostile': finished(
+      {name: spread(0.1 + k / 10) for k, name in enumerate(HOSTILE)}
+    ),
+    'alone': finished({'sgd': spread(0.3)}),
+    'ten': finished({f'sgd+mu=0.{k}': spread(0.1 + k / 50) for k in range(10)}),
+    'all diverged': finished({'sgd': [None] * 6, 'adam': [None] * 6}),
+    'one seed': finished({'sgd': [0.3], 'adam': [0.1]}),
+    # Intervals reach below nought, which decides an axis.
+    'two seeds': finished({'sgd': [0.3, 0.34], 'adam': [0.01, 0.012]}),
+    'accuracy': finished(
+      {'sgd': spread(0.3), 'adam': spread(0.1)}, metric='test_accuracy'
+    ),
+    'target': finished(
+      {'sgd': spread(0.3), 'adam': spread(0.1)},
+      metric='updates_to_target',
+      target=('validation_cost', 0.12),
+    ),
+  }
+
+
+EVERY = every()

@@ -33,31 +33,20 @@ from gd_jax.pictures import terrain
 from gd_jax.pictures import traces
 from tests.pictures import described
 from tests.pictures import samples
-from tests.pictures.contests import finished
-from tests.pictures.contests import spread
+from tests.pictures.contests import EVERY
 
 KEPT = Path(__file__).with_name('unchanged.json')
 T = np.linspace(0, 1, 9)
 WORDS = 'what there is to see'
-
-STUDIES = {
-  'plain': finished(
-    {'sgd': spread(0.3), 'adam': spread(0.1), 'lion': [*spread(0.2)[:-1], None]}
-  ),
-  'crossed': finished(
-    {'sgd': spread(0.3), 'adam': [*spread(0.1)[:-2], None, 0.7]},
-    batch_sizes=(10, 100, 1200),
-  ),
-  'accuracy': finished(
-    {'sgd': spread(0.3), 'adam': spread(0.1)}, metric='test_accuracy'
-  ),
-  # Intervals reach beyond what was seen.
-  'of few seeds': finished({'sgd': [0.3, 0.34], 'adam': [0.01, 0.012]}),
-  'of none that lived': finished({'sgd': [None] * 6, 'adam': [None] * 6}),
-  'of nine': finished(
-    {f'sgd+mu=0.{k + 1}': spread(0.1 + k / 50) for k in range(9)}
-  ),
-}
+SHOWN = (
+  'plain',
+  'crossed',
+  'ten',
+  'all diverged',
+  'two seeds',
+  'accuracy',
+  'target',
+)
 
 
 def made() -> dict[str, Callable[[], Any]]:
@@ -65,13 +54,6 @@ def made() -> dict[str, Callable[[], Any]]:
   ground, path = samples.ground, samples.path
   both = [path(), path(entry='adam@0.05', start=(-1.5, 0.5))]
   flat = [path(start=(1.5,)), path(eta=0.7, start=(-1.0,), steps=9)]
-  rates = np.geomspace(0.01, 5, 9)
-  swept = curves.Rates(
-    rates, rates * np.array([1.0] * 8 + [np.inf]), 3.0, 12, 0.5
-  )
-  kind = np.zeros((16, 16), int)
-  kind[:4], kind[:, :2] = 1, -1
-  basins = traces.Basins((-2, 2, -2, 2), kind, ('here', 'there'))
   rng = np.random.default_rng(0)
   plane = np.add.outer((T - 0.3) ** 2, 3 * (T - 0.6) ** 2) + 0.1
   section = landscapes.Section(T, T, plane, ('first', 'second'))
@@ -149,14 +131,14 @@ def made() -> dict[str, Callable[[], Any]]:
     'interactive': lambda: relief.interactive(ground(), both, WORDS),
     'curve': lambda: curves.curve(ground(1), flat, WORDS),
     'goldilocks': lambda: curves.goldilocks(
-      ground(), [path(), path(0.3), path(0.7)], swept, WORDS
+      ground(), [path(), path(0.3), path(0.7)], samples.swept(), WORDS
     ),
     'goldilocks in one': lambda: curves.goldilocks(
-      ground(1), [*flat, path(0.3, start=(1.0,))], swept, WORDS
+      ground(1), [*flat, path(0.3, start=(1.0,))], samples.swept(), WORDS
     ),
     'costs': lambda: traces.costs('x', both, 0.0, WORDS),
     'costs with no floor': lambda: traces.costs('x', both, None, WORDS),
-    'basins': lambda: traces.basins(ground(), basins, WORDS),
+    'basins': lambda: traces.basins(ground(), samples.basins(), WORDS),
     'ranking': lambda: traces.ranking(outputs, 4, WORDS),
     'lines': lambda: traces.lines(
       np.arange(9),
@@ -196,7 +178,8 @@ def made() -> dict[str, Callable[[], Any]]:
     'learning curves': lambda: plots.learning_curves(history, 'title'),
     'inside a run': lambda: insights.html('title', [WORDS], [sight]),
   }
-  for name, (study, rows) in STUDIES.items():
+  for name in SHOWN:
+    study, rows = EVERY[name]
     for what, draw in contest.figures(study, rows).items():
       pictures[f'{name} {what}'] = draw
     pictures[f'{name} report'] = lambda study=study, rows=rows: report.html(

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from gd_jax.pictures import curves
 from gd_jax.pictures import terrain
+from gd_jax.pictures import traces
 
 X = np.linspace(-2, 2, 31)
 
@@ -29,3 +31,18 @@ def path(eta=0.1, steps=20, entry='sgd', start=(1.5, 1.0)):
     slopes = bends * points
   label = f'{entry}, rate {eta}'
   return terrain.Path(entry, label, 'west', 0, points, heights, slopes)
+
+
+def swept():
+  """Rates to choose from, of which the last ends outside the numbers."""
+  rates = np.geomspace(0.01, 5, 9)
+  costs = rates * np.array([1.0] * 8 + [np.inf])
+  return curves.Rates(rates, costs, 3.0, 12, 0.5)
+
+
+def basins():
+  """Two minima, and starts that have found neither."""
+  kind = np.zeros((16, 16), int)
+  kind[:4] = 1
+  kind[:, :2] = -1
+  return traces.Basins((-2, 2, -2, 2), kind, ('here', 'there'))

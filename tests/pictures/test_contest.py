@@ -14,31 +14,11 @@ from gd_jax.pictures import paper
 from gd_jax.pictures import plots
 from gd_jax.pictures import progressions
 from gd_jax.pictures import races
-from tests.pictures.contests import HOSTILE
+from tests.pictures.contests import EVERY
 from tests.pictures.contests import finished
 from tests.pictures.contests import spread
 
-PLAIN = finished(
-  {'sgd': spread(0.3), 'adam': spread(0.1), 'lion': [*spread(0.2)[:-1], None]}
-)
-EVERY = {
-  'plain': PLAIN,
-  'crossed': finished(
-    {'sgd': spread(0.3), 'adam': [*spread(0.1)[:-2], None, 0.7]},
-    batch_sizes=(10, 100, 1200),
-  ),
-  'hostile': finished(
-    {name: spread(0.1 + k / 10) for k, name in enumerate(HOSTILE)}
-  ),
-  'alone': finished({'sgd': [0.3]}),
-  'ten': finished(
-    {f'sgd+mu=0.{k}+nesterov=True': spread(0.1 + k / 50) for k in range(10)}
-  ),
-  'all diverged': finished({'sgd': [None] * 6, 'adam': [None] * 6}),
-  'accuracy': finished(
-    {'sgd': spread(0.3), 'adam': spread(0.1)}, metric='test_accuracy'
-  ),
-}
+PLAIN = EVERY['plain']
 
 
 @pytest.fixture(autouse=True)

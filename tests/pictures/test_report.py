@@ -22,36 +22,12 @@ from gd_jax.pictures import sheet
 from gd_jax.pictures import standings
 from gd_jax.pictures import trials
 from tests.pictures import chromium
-from tests.pictures.contests import HOSTILE
+from tests.pictures.contests import EVERY
 from tests.pictures.contests import finished
 from tests.pictures.contests import spread
 
-PLAIN = finished(
-  {'sgd': spread(0.3), 'adam': spread(0.1), 'lion': [*spread(0.2)[:-1], None]}
-)
-CROSSED = finished(
-  {'sgd': spread(0.3), 'adam': [*spread(0.1)[:-2], None, 0.7]},
-  batch_sizes=(10, 100, 1200),
-  target=('validation_accuracy', 0.87),
-)
-ODD = {
-  'hostile': finished(
-    {name: spread(0.1 + k / 10) for k, name in enumerate(HOSTILE)}
-  ),
-  'alone': finished({'sgd': spread(0.3)}),
-  'ten': finished({f'sgd+mu=0.{k}': spread(0.1 + k / 50) for k in range(10)}),
-  'all diverged': finished({'sgd': [None] * 6, 'adam': [None] * 6}),
-  'one seed': finished({'sgd': [0.3], 'adam': [0.1]}),
-  'accuracy': finished(
-    {'sgd': spread(0.3), 'adam': spread(0.1)}, metric='test_accuracy'
-  ),
-  'target': finished(
-    {'sgd': spread(0.3), 'adam': spread(0.1)},
-    metric='updates_to_target',
-    target=('validation_cost', 0.12),
-  ),
-}
-EVERY = {'plain': PLAIN, 'crossed': CROSSED, **ODD}
+PLAIN, CROSSED = EVERY['plain'], EVERY['crossed']
+ODD = {name: EVERY[name] for name in list(EVERY)[2:]}
 
 
 class Reader(HTMLParser):

@@ -16,8 +16,10 @@ from gd_jax.pictures import relief
 from gd_jax.pictures import terrain
 from gd_jax.pictures import traces
 from tests.pictures.samples import X
+from tests.pictures.samples import basins
 from tests.pictures.samples import ground
 from tests.pictures.samples import path
+from tests.pictures.samples import swept
 
 
 @pytest.fixture(autouse=True)
@@ -132,27 +134,20 @@ def test_the_same_optimizer_has_the_same_colour_everywhere():
 
 
 def test_basins_say_their_shares():
-  kind = np.zeros((16, 16), int)
-  kind[:4] = 1
-  kind[:, :2] = -1
-  found = traces.Basins((-2, 2, -2, 2), kind, ('here', 'there'))
-  figure = traces.basins(ground(), found, 'words')
+  figure = traces.basins(ground(), basins(), 'words')
   labels = [t.get_text() for t in figure.legends[0].get_texts()]
   assert labels == ['here, 65.6 %', 'there, 21.9 %', 'none yet, 12.5 %']
   drawn(figure)
 
 
 def test_T02_goldilocks_marks_the_limit():
-  rates = np.geomspace(0.01, 5, 9)
-  swept = curves.Rates(
-    rates, rates * np.array([1.0] * 8 + [np.inf]), 3.0, 12, 0.5
-  )
+  rates = swept()
   figure = curves.goldilocks(
-    ground(), [path(), path(0.3), path(0.7)], swept, 'words'
+    ground(), [path(), path(0.3), path(0.7)], rates, 'words'
   )
   assert len(figure.axes) == 4
   reached = figure.axes[3].lines[0].get_ydata()
-  np.testing.assert_allclose(reached, [*rates[:8], 300])
+  np.testing.assert_allclose(reached, [*rates.rates[:8], 300])
   marks = [line.get_xdata() for line in figure.axes[3].lines]
   assert any(list(x) == [0.5, 0.5] for x in marks)
   low, high = figure.axes[3].get_ylim()

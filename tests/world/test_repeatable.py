@@ -43,6 +43,16 @@ def test_a_setting_that_xla_has_no_longer_is_left_out(monkeypatch):
   assert environment['XLA_FLAGS'] == ASKED
 
 
+@pytest.mark.parametrize('probe', ['import gone', 'raise SystemExit(9)'])
+def test_settings_stay_where_xla_cannot_be_asked(monkeypatch, probe):
+  monkeypatch.setattr(repeatable, 'PROBE', probe)
+  environment = {}
+  repeatable.ask(environment, ['xla_cuda13'])
+  assert environment['XLA_FLAGS'] == ASKED
+  monkeypatch.setattr('sys.executable', '/no/python')
+  assert repeatable.takes(ASKED)
+
+
 @pytest.mark.parametrize(
   ('platform', 'platforms', 'may'),
   [
