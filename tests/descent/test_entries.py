@@ -311,3 +311,10 @@ def test_every_optimizer_of_optax_trains_an_epoch_or_says_why_not(name):
         entries.check(entry, params, HALVES)
     else:
       entries.check(entry, params, HALVES)
+
+
+def test_only_of_lbfgs_no_line_search_makes_an_optimizer():
+  without = {'linesearch': None}
+  assert twins.refusal('lbfgs', without) == ''
+  assert twins.refusal('lbfgs', {}) == twins.REFUSED['lbfgs']
+  assert twins.refusal('contrib.sophia', without) != ''

@@ -227,3 +227,17 @@ def test_dealing_pads_and_marks():
   np.testing.assert_array_equal(dealt.seed, [0, 0, 1, 1, 2, 2, 2, 2])
   np.testing.assert_array_equal(dealt.rate, [[1, 2], [3, 3]] * 3 + [[3, 3]] * 2)
   np.testing.assert_array_equal(dealt.real, [[1, 1], [1, 0]] * 3 + [[0, 0]] * 2)
+
+
+def test_a_cpu_works_on_one_block_at_a_time():
+  """A cache holds one block: no array may have all that a device has."""
+  mesh = meshes.of(1)
+  if mesh.devices.flat[0].platform != 'cpu':
+    pytest.skip('an accelerator wants all blocks at once')
+
+  def scores_of(params, example):
+    return params * example
+
+  program = lanes.evaluator(scores_of, mesh)
+  jaxpr = jax.make_jaxpr(program)(np.ones((7, 2)), np.ones(5))
+  assert 'length=7' in str(jaxpr)
