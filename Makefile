@@ -8,8 +8,8 @@ MNIST := $(wildcard ../shared/mnist)
 PINS := $(if $(EXTRA),,-c constraints.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What a test calls is compiled briefly; the scripts that it starts, as shipped.
-DAILY := $(BIN)/pytest -n 2 --dist=loadscope --compile-briefly \
-  -m 'not claims and not torch'
+DAILY := $(BIN)/pytest -n 2 --dist=loadscope --no-loadscope-reorder \
+  --compile-briefly -m 'not claims and not torch'
 NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
 
 .PHONY: help compare train descend mnist textbook bench test claims coverage torch clean
@@ -90,7 +90,8 @@ test: .venv/.with-test
 
 claims: .venv/.with-test
 	$(BIN)/pytest -n 2 -m claims -rA
-	$(BIN)/pytest -n 2 --dist=loadscope -m 'not claims and not torch'
+	$(BIN)/pytest -n 2 --dist=loadscope --no-loadscope-reorder \
+	  -m 'not claims and not torch'
 	$(NEXT)
 	@echo '  make torch'
 

@@ -58,6 +58,22 @@ def pytest_configure(config):
     os.environ['XLA_FLAGS'] = before
 
 
+# The longest first: no worker waits for another that began one at the end.
+LONG = (
+  *('experiments/test_compare.py', 'experiments/test_train.py'),
+  *('experiments/test_flags.py', 'experiments/test_kills.py'),
+  *('descent/test_train.py', 'experiments/test_resume.py'),
+  *('world/test_prepare.py', 'experiments/test_descend.py'),
+  *('descent/test_trajectories.py', 'experiments/test_inspect_run.py'),
+  *('world/test_mesh.py', 'experiments/test_benchmark.py'),
+)
+
+
+def pytest_collection_modifyitems(items):
+  places = {ROOT / 'tests' / name: place for place, name in enumerate(LONG)}
+  items.sort(key=lambda item: places.get(item.path, len(LONG)))
+
+
 def pytest_collection_finish():
   """What is imported by now stays: no collection looks through it again."""
   gc.collect()

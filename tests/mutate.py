@@ -146,17 +146,19 @@ def applied(source: bytes, one: Mutation) -> bytes:
 
 
 def tests_of(path: Path) -> list[str]:
-  """Tests that import the module, then all others of its floor."""
+  """What is kept, tests that import the module, then all others of its floor."""
   package, module = path.parent.name, path.stem
   imports = re.compile(
     rf'(from gd_jax\.{package} import {module}\b|gd_jax\.{package}\.{module}\b'
     rf'|from gd_jax import {module}\b)'
   )
   floor = sorted((ROOT / 'tests' / package).glob('test_*.py'))
+  kept = ROOT / 'tests' / 'test_kept.py'
   files = [*floor, *sorted((ROOT / 'tests').rglob('test_*.py'))]
   found = [file for file in files if imports.search(file.read_text())]
   return [
-    str(file.relative_to(ROOT)) for file in dict.fromkeys([*found, *floor])
+    str(file.relative_to(ROOT))
+    for file in dict.fromkeys([kept, *found, *floor])
   ]
 
 
