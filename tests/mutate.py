@@ -146,7 +146,7 @@ def applied(source: bytes, one: Mutation) -> bytes:
 
 
 def tests_of(path: Path) -> list[str]:
-  """What is kept, tests that import the module, then all others of its floor."""
+  """What is kept, tests that import the module, then the rest of its floor."""
   package, module = path.parent.name, path.stem
   imports = re.compile(
     rf'(from gd_jax\.{package} import {module}\b|gd_jax\.{package}\.{module}\b'
