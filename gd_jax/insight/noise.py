@@ -138,7 +138,7 @@ def slope(
 def noise_scale(
   square: np.ndarray, along: np.ndarray, norm: float
 ) -> NoiseScale:
-  """The simple noise scale of n examples, with a delete-one jackknife interval.
+  """The simple noise scale of n > 2 examples, with a jackknife interval.
 
   Args:
     square: |g_x|^2, [n].
@@ -146,7 +146,7 @@ def noise_scale(
     norm: |g|^2.
 
   The n examples are a sample: |g|^2 overstates the true one by tr(S)/n, which
-  is taken off. Leaving out x changes both to what these numbers give exactly;
+  is taken off. Leaving out one, x, changes both to what these numbers give;
   the interval is Student's on the logarithm of the ratio.
   """
   square, along = (np.asarray(leaf, np.float64) for leaf in (square, along))

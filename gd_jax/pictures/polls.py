@@ -94,7 +94,6 @@ def weights(
     if pixels is not None:
       shown = grid[0].imshow(pixels, cmap='viridis', interpolation='nearest')
       grid[0].set(xticks=[], yticks=[], title='gradient at each pixel')
-      grid[0].grid(visible=False)
       figure.colorbar(shown, ax=grid[0], orientation='horizontal', pad=0.03)
     ranks, signals, examples = grid[-3:]
     ranks.plot(np.arange(1, len(ranked) + 1), ranked, color=plots.PALETTE[0])

@@ -45,13 +45,15 @@ def surface(ground: Ground, paths: Sequence[Path], words: str) -> Any:
     light = colors.LightSource(azdeg=320, altdeg=50)
     grid = np.meshgrid(*ground.axes)
     # Scaled to a cube, so that light falls on what one sees.
-    tall = float(np.ptp(ground.axes[0])) / max(float(np.ptp(heights)), 1e-12)
+    span = float(np.nanmax(heights) - np.nanmin(heights))
+    tall = float(np.ptp(ground.axes[0])) / max(span, 1e-12)
     axes.plot_surface(
       *grid,
       heights,
       facecolors=light.shade_rgb(
         shades[..., :3],
-        heights * tall,
+        # Light on a hole would be none anywhere.
+        tall * np.where(np.isnan(heights), top, heights),
         dx=float(ground.axes[0][1] - ground.axes[0][0]),
         dy=float(ground.axes[1][1] - ground.axes[1][0]),
         blend_mode='soft',
@@ -74,7 +76,7 @@ def surface(ground: Ground, paths: Sequence[Path], words: str) -> Any:
       linestyles='solid',
       zorder=2,
     )
-    lift = 0.01 * float(np.nanmax(heights) - np.nanmin(heights))
+    lift = 0.01 * span
     for path in paths:
       points, z = held(ground, path, top)
       axes.plot(

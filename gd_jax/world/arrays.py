@@ -65,9 +65,9 @@ def by_path(data: bytes, outlined: Mapping[str, str]) -> dict[str, np.ndarray]:
     raise ValueError(f'its leaves are no arrays ({error})') from error
 
 
-def _leaf(text: str) -> jax.ShapeDtypeStruct:
-  """Shape and dtype of a line of an outline."""
-  name, _, shape = text.partition(' ')
+def _leaf(text: object) -> jax.ShapeDtypeStruct:
+  """Shape and dtype of a line of an outline, which a forger may write."""
+  name, _, shape = str(text).partition(' ')
   return jax.ShapeDtypeStruct(json.loads(shape), np.dtype(name))
 
 

@@ -115,10 +115,11 @@ def _port(text: str) -> int:
 
 
 def _check_free(port: int) -> None:
-  family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+  both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if both else socket.AF_INET
   try:
-    # jaxlib 0.10.1 may crash where it finds the port taken.
-    socket.create_server(('', port), family=family).close()
+    # jaxlib 0.10.1 crashes where it finds the port taken, by IPv4 alone too.
+    socket.create_server(('', port), family=family, dualstack_ipv6=both).close()
   except OSError as error:
     raise UserError(
       f'port {port} is taken on this machine ({error.strerror}): give all '

@@ -18,6 +18,15 @@ from gd_jax.world import seals
 
 FORMAT = 1
 
+_FIELDS = {
+  'format': int,
+  'step': int,
+  'arrays_size': int,
+  'arrays_sha256': str,
+  'leaves': dict,
+  'about': dict,
+}
+
 
 class Track(NamedTuple):
   """The snapshots of one descent."""
@@ -88,6 +97,8 @@ def _track(folder: Path, template: Any) -> Track | None:
   for step in steps:
     try:
       manifest = seals.opened(folder / f'{step}.json')
+      if {name: type(value) for name, value in manifest.items()} != _FIELDS:
+        raise ValueError('its manifest has other entries than its format has')
       if manifest['step'] != step:
         raise ValueError(f'its manifest is that of step {manifest["step"]}')
       if manifest['leaves'] != arrays.outline(template):
@@ -98,7 +109,7 @@ def _track(folder: Path, template: Any) -> Track | None:
         )
       data = seals.arrays(folder / f'{step}.npz', manifest)
       params.append(arrays.unpacked(data, template))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
       raise UserError(
         f'{files.shown(folder)}/{step} is damaged ({files.shown(error)}): '
         'bring back a copy of it, or remove it to look at the others.'

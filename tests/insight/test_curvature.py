@@ -30,6 +30,7 @@ def test_T23_a_product_is_that_with_the_dense_matrix(multiply):
     nets.flat(found), dense @ nets.flat(nets.direction()), rtol=0, atol=1e-8
   )
   assert curvature.distinct_entries(1_000_000) == pytest.approx(5e11, rel=1e-5)
+  assert [curvature.distinct_entries(n) for n in (1, 2, 3)] == [1, 3, 6]
   other = nets.direction(5)
   there = nets.flat(nets.direction()) @ nets.flat(
     jax.jit(multiply)(nets.params(), other, nets.dealt())

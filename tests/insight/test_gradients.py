@@ -70,10 +70,21 @@ def test_the_mean_and_the_spread_are_those_of_the_rows(most):
   )
 
 
+def test_what_no_example_moves_is_no_signal():
+  spread = gradients.Spread(
+    jnp.array([0.5, -6.0, 0.0, 2.0]), jnp.array([0.0, 4.0, 0.25, 16.0])
+  )
+  found = gradients.signal_to_noise(spread)
+  assert found.tolist() == [0.0, 3.0, 0.0, 0.5]
+
+
 def test_T22_a_component_says_what_a_nudge_does_and_adam_undoes_it():
   grad = of_all().grad
   places, values = gradients.importance(grad, 10)
   vector, unravel = flatten_util.ravel_pytree(nets.params())
+  everything, _ = gradients.importance(grad, vector.size + 1)
+  assert sorted(everything.tolist()) == list(range(vector.size))
+  assert everything[:10].tolist() == places.tolist()
   assert np.all(np.diff(np.abs(values)) <= 0)
   assert np.abs(values[0]) == np.abs(nets.flat(grad)).max()
   cost = jax.jit(lambda v: nets.mean_cost(unravel(v)))
@@ -109,14 +120,46 @@ def test_polls_are_those_of_their_examples():
   rows, mean = by_hand(), of_all().grad
   order = noise.draws(3, nets.N, 5, 4)
   assert all(len(set(row)) == 5 for row in order.index)
-  found = jax.jit(noise.polls_of(nets.COST_OF, nets.MESH))(
-    nets.params(), mean, nets.images(), order
-  )
+  polls = jax.jit(noise.polls_of(nets.COST_OF, nets.MESH))
+  found = polls(nets.params(), mean, nets.images(), order)
+  nothing = jax.tree.map(jnp.zeros_like, mean)
+  to_nothing = polls(nets.params(), nothing, nets.images(), order)
+  assert to_nothing.cosine.tolist() == [0.0] * 4
   for k, row in enumerate(order.index):
     g, whole = rows[row].mean(axis=0), rows.mean(axis=0)
     assert float(found.error[k]) == pytest.approx(((g - whole) ** 2).sum())
+    assert float(to_nothing.error[k]) == pytest.approx((g**2).sum())
     cosine = g @ whole / np.linalg.norm(g) / np.linalg.norm(whole)
     assert float(found.cosine[k]) == pytest.approx(cosine)
+
+
+def test_the_same_seed_draws_the_same_polls():
+  order = noise.draws(3, 47, 5, 2)
+  assert order.index[:, :5].tolist() == [
+    [27, 3, 19, 15, 40],
+    [7, 43, 16, 45, 18],
+  ]
+  assert order.weights.tolist() == [[1] * 5] * 2
+  assert order.index.dtype == np.int32
+  assert order.weights.dtype == np.float32
+  others = noise.draws(4, 47, 5, 2), noise.draws(3, 47, 6, 2)
+  for other in others:
+    assert order.index.tolist() != other.index[:, :5].tolist()
+
+
+def test_a_slope_by_hand():
+  # Errors 2, 1, 1/2 within a population without end fall as 1/m.
+  n, sizes = 10**12, [1, 2, 4]
+  errors = [mean * np.array([0.5, 1.0, 1.5]) for mean in (2.0, 1.0, 0.5)]
+  found = noise.slope(sizes, errors, n)
+  # Each has mean/se = 2 sqrt(3); x = log m - log 2 = -+log 2.
+  reach = 1.959964 / (np.sqrt(12 * 2) * np.log(2))
+  wanted = (-1, -1 - reach, -1 + reach)
+  np.testing.assert_allclose(found, wanted, rtol=1e-6)
+  # The surer a mean is, the more it counts: here the first two alone.
+  errors[2] = 0.5 * np.array([-99.0, 1.0, 101.0])
+  errors[1] = 0.5 * errors[1]
+  assert noise.slope(sizes, errors, n).value == pytest.approx(-2, abs=1e-3)
 
 
 def test_T18_the_variance_falls_as_one_over_m():
@@ -183,11 +226,45 @@ def test_the_interval_holds_the_true_noise_scale_95_times_of_100():
   assert 0.92 <= hits / 400 <= 0.98
 
 
+def test_a_noise_scale_of_three_by_hand():
+  # Gradients 1, 2, 6: mean 3, and a variance of 7 that adds 7/3 to |g|^2 = 9.
+  rows = np.array([[1.0], [2.0], [6.0]])
+  found = noise.noise_scale(*summed_up(rows))
+  assert (found.trace, found.signal) == pytest.approx((7, 9 - 7 / 3))
+  assert found.scale.value == pytest.approx(7 / (9 - 7 / 3))
+  # Left out one by one, the other two: trace and |g|^2 less half of it.
+  logs = np.log([8 / (16 - 4), 12.5 / (12.25 - 6.25), 0.5 / (2.25 - 0.25)])
+  reach = 4.3026527297 * np.sqrt(2 / 3 * np.sum((logs - logs.mean()) ** 2))
+  ends = found.scale.value * np.exp([-reach, reach])
+  assert found.scale[1:] == pytest.approx(tuple(ends))
+
+
 def test_noise_that_may_hide_the_gradient_has_no_upper_end():
   rng = np.random.default_rng(1)
   rows = rng.standard_normal((30, 50))
   found = noise.noise_scale(*summed_up(rows - rows.mean(axis=0)))
-  assert found.scale.high == np.inf
+  assert found.scale == (np.inf, 0.0, np.inf)
+
+
+@pytest.mark.parametrize(
+  ('gradients_of', 'scale', 'trace', 'signal'),
+  [
+    ([1, -1, 6], np.inf, 13, 4 - 13 / 3),
+    ([0, 0, 0, 4], np.inf, 4, 0),
+    # Without the last one nothing varies; here nothing does at all.
+    ([1, 1, 3], 4 / 7, 4 / 3, 7 / 3),
+    ([2, 2, 2], 0, 0, 4),
+    # Without the last one there is less signal than noise.
+    ([-1, 1, 1, 4], 17 / 2, 17 / 4, 1 / 2),
+  ],
+)
+def test_one_that_decides_alone_leaves_no_interval(
+  gradients_of, scale, trace, signal
+):
+  rows = np.array(gradients_of, float)[:, None]
+  found = noise.noise_scale(*summed_up(rows))
+  assert found.scale == (pytest.approx(scale), 0.0, np.inf)
+  assert (found.trace, found.signal) == pytest.approx((trace, signal))
 
 
 def test_float32_as_it_is_shipped():

@@ -107,6 +107,26 @@ def test_rows_in_chunks_give_the_directions_of_the_points():
   )
 
 
+def test_the_last_point_lies_on_the_positive_side():
+  points = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 1.0], [-2.0, -1.0]])
+  for turned in (points, points[:, ::-1], -points):
+    found = principal.of_points(turned)
+    assert (principal.coordinates(found, turned)[-1] > 0).all()
+    np.testing.assert_allclose(
+      found.directions @ found.directions.T, np.eye(2), atol=1e-12
+    )
+  assert principal.of_points(points, count=1).directions.shape == (1, 2)
+
+
+def test_components_of_the_data_s_directions_add_up_to_something_positive():
+  rows = np.array([[0, 9], [200, 9], [100, 29], [100, 0]], np.uint8)
+  found = principal.of_rows(rows)
+  assert (found.directions.sum(axis=1) > 0).all()
+  np.testing.assert_allclose(found.mean, rows.mean(axis=0))
+  assert found.share.sum() == pytest.approx(1)
+  assert principal.of_rows(rows, count=1).directions.shape == (1, 2)
+
+
 def test_points_that_never_moved_have_a_frame():
   found = principal.of_points(np.ones((3, 4)))
   assert found.share.tolist() == [0, 0]
@@ -121,6 +141,48 @@ def test_a_frame_holds_every_path_with_a_margin():
   (left, right), (low, high) = principal.frame(paths, margin=0.25)
   assert (left, right) == (-2, 10)
   assert (low, high) == (0.5, 3.5)
+
+
+def test_a_frame_is_nowhere_narrower_than_a_quarter_of_its_length():
+  flat = [np.array([[0.0, 7.0], [16.0, 7.0]])]
+  assert principal.frame(flat, margin=0.0) == ((0, 16), (5, 9))
+  assert principal.frame(flat, margin=0.5) == ((-8, 24), (3, 11))
+  spot = [np.array([[2.0, 3.0]])]
+  assert principal.frame(spot, margin=0.0) == (
+    (1.875, 2.125),
+    (2.875, 3.125),
+  )
+
+
+def test_mistakes_by_hand():
+  labels = np.array([0, 1, 2, 1, 0, 2])
+  predicted = np.array([0, 2, 2, 0, 1, 1])
+  assert mistakes.confusion(labels, predicted, 3).tolist() == [
+    *([1, 1, 0], [1, 0, 1], [0, 1, 1]),
+  ]
+  cost = np.array([9.0, 0.5, 8.0, 0.75, 0.5, 0.25])
+  answers = mistakes.Answers(cost, predicted)
+  # The dearest first, equal ones in their order.
+  assert mistakes.worst(answers, labels, 3).tolist() == [3, 1, 4]
+  assert mistakes.worst(answers, labels, 9).tolist() == [3, 1, 4, 5]
+
+
+def test_examples_are_dealt_in_equal_chunks():
+  found = totals.deal(nets.images(), nets.MESH, most=10)
+  images = nets.images()
+  devices = nets.MESH.size
+  chunks = found.weights.shape[0]
+  assert chunks % devices == 0
+  assert found.weights.shape[1] <= 10
+  weights = np.asarray(found.weights).ravel()
+  assert weights.tolist() == [1.0] * 47 + [0.0] * (weights.size - 47)
+  np.testing.assert_array_equal(totals.flat(found.examples, 47).x, images.x)
+  if devices == 2:
+    assert found.weights.shape == (6, 8)
+  # As many as fit exactly, and one more.
+  for n, shape in ((20 * devices, (2, 10)), (20 * devices + 1, (3, 7))):
+    dealt = totals.deal(nets.images(n), nets.MESH, most=10)
+    assert dealt.weights.shape == (shape[0] * devices, shape[1])
 
 
 def test_answers_confusion_and_the_dead():
@@ -150,3 +212,7 @@ def test_T31_a_class_that_is_all_but_never_named_is_dead():
   assert mistakes.dead(np.repeat([0, 1, 2], [290, 305, 5]), 3) == [2]
   assert mistakes.dead(np.array([0, 2, 2, 0]), 4) == [1, 3]
   assert mistakes.dead(np.arange(4), 4) == []
+  # A fair share is 200; a tenth of it is not less than a tenth.
+  for named, dead in ((20, []), (19, [2])):
+    answers = np.repeat([0, 1, 2], [300, 300 - named, named])
+    assert mistakes.dead(answers, 3) == dead

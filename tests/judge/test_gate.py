@@ -1,6 +1,9 @@
 """NumPy's own descent, and the gate that it keeps."""
 
+import hashlib
 import inspect
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,7 @@ import optax
 import pytest
 
 from gd_jax.descent import batches
+from gd_jax.descent import lanes
 from gd_jax.descent import optimizers
 from gd_jax.descent import train
 from gd_jax.descent import twins
@@ -106,6 +110,101 @@ def test_the_gate_is_as_large_as_it_has_to_be():
   assert gate.STEPS >= 100
   assert gate.WIDTH >= 3
   assert gate.MANY > 32_769
+
+
+def test_the_gate_s_images_never_change():
+  found = gate.images(57, *SIZES[::2])
+  assert {leaf.dtype for leaf in found} == {np.dtype('uint8')}
+  assert found.x.shape == (57, 12)
+  assert found.y[:12].tolist() == [2, 1, 2, 1, 0, 1, 2, 0, 0, 1, 2, 0]
+  assert (
+    hashlib.sha256(found.x.tobytes()).hexdigest().startswith('0ad7c1e4fb2c2efc')
+  )
+  assert 0.18 < np.mean(found.x > 0) < 0.22
+
+
+class StopHereError(Exception):
+  """Before anything is compiled."""
+
+
+def test_the_gate_s_lanes_start_and_go_alike_every_time(small, monkeypatch):
+  seen: dict[str, Any] = {}
+
+  def launch(rate, starts):
+    seen.update(rate=rate, starts=starts)
+
+  def stop(made, fleet, rate, orders, data):
+    seen.update(orders=orders)
+    raise StopHereError
+
+  programs = SimpleNamespace(launch=launch)
+  monkeypatch.setattr(lanes, 'programs', lambda **_: programs)
+  monkeypatch.setattr(lanes, 'run_epoch', stop)
+  data = gate.images(3000, SIZES[0], SIZES[-1])
+  with pytest.raises(StopHereError):
+    gate.try_lanes(meshes.two(), data, dtype='float64', precision='float64')
+  np.testing.assert_array_equal(seen['rate'], [[0.3, 1, 3]] * 2)
+  for seed in range(2):
+    found = jax.tree.map(lambda leaf, seed=seed: leaf[seed], seen['starts'])
+    wanted = mlp.init(jax.random.key(seed), SIZES, dtype='float64')
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    order = jax.tree.map(lambda leaf, seed=seed: leaf[seed], seen['orders'])
+    jax.tree.map(
+      np.testing.assert_array_equal,
+      order,
+      batches.epoch_order(seed, 0, 1200, 10),
+    )
+
+
+def test_the_gate_s_full_batch_starts_alike_every_time(small, monkeypatch):
+  seen = {}
+
+  def init(key, sizes, dtype):
+    seen.update(key=jax.random.key_data(key).tolist(), sizes=sizes, dtype=dtype)
+
+  def stop(*given, shards, chunk):
+    seen.update(order=given, shards=shards)
+    raise StopHereError
+
+  monkeypatch.setattr(mlp, 'init', init)
+  monkeypatch.setattr(batches, 'epoch_order', stop)
+  data = gate.images(3000, SIZES[0], SIZES[-1])
+  with pytest.raises(StopHereError):
+    gate.try_full_batch(
+      meshes.two(), data, dtype='float32', precision='float32'
+    )
+  assert (seen['key'], seen['sizes'], seen['dtype']) == (
+    *([0, 0], SIZES, 'float32'),
+  )
+  assert (seen['order'], seen['shards']) == ((0, 0, 3000, 3000), 2)
+
+
+def test_a_difference_of_what_is_allowed_passes_and_more_is_told():
+  start = [np.zeros(2), np.zeros(1)]
+  expected = [(np.array([1.0, -8.0]), np.array([4.0]))]
+  # 0.25 of the farthest movement, 8.
+  ours = [np.array([1.0, -8.0]), np.array([6.0])]
+  with pytest.raises(UserError) as error:
+    gate.check('a run', start, ours, expected, 'bfloat16')
+  assert str(error.value) == (
+    'This device computes wrong numbers: a run ends 0.25 of its movement away '
+    'from NumPy in float64, where 1e-01 is allowed in bfloat16; install '
+    'another version of jaxlib or its driver, nothing is trained or timed '
+    'with this.'
+  )
+  ours[1] = np.array([4 + 8 * gate.TOLERANCES['bfloat16']])
+  found = gate.check('a run', start, ours, expected, 'bfloat16')
+  assert found == ('a run', pytest.approx(0.1), 0.1)
+  found = gate.check(
+    'a run',
+    start,
+    [*start[:1], expected[0][1]],
+    [
+      (start[0], expected[0][1]),
+    ],
+    'float64',
+  )
+  assert found.difference == 0
 
 
 def slightly_wrong(learning_rate):

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from gd_jax.judge import intervals
 from gd_jax.judge import pairs
 from gd_jax.judge.pairs import Pair
 
@@ -137,6 +138,16 @@ def test_equivalent_comes_before_better():
   pair = one(a.tolist(), (a + 0.01 + 0.001 * noise(10, 1)).tolist())
   assert pair.p_zero_adjusted < 0.05
   assert pair.word == 'equivalent'
+
+
+@pytest.mark.parametrize(('p', 'certain'), [(0.05, False), (0.0499, True)])
+def test_a_word_needs_a_p_below_alpha(monkeypatch, p, certain):
+  strips = [1.0] * 6, [2.0] * 6
+  with monkeypatch.context() as alone:
+    alone.setattr(intervals, 'sign_flip_p', lambda d: np.full(len(d), p))
+    assert one(*strips).word == ('better' if certain else 'unresolved')
+  monkeypatch.setattr(intervals, 'tost_p', lambda d, margin: p)
+  assert one(*strips).word == ('equivalent' if certain else 'better')
 
 
 def test_differences_that_are_all_one_number():

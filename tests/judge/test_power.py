@@ -19,6 +19,7 @@ def test_seeds_that_a_family_needs():
   assert {m: power.seeds_for_family(m) for m in table} == table
   for pairs, n in table.items():
     assert pairs * 2 / 2**n < 0.05 <= pairs * 2 / 2 ** (n - 1)
+  assert power.seeds_for_family(0) == 1  # an entry that ran alone
 
 
 @pytest.mark.parametrize('pairs', [1, 16])
@@ -77,6 +78,12 @@ def test_seeds_to_resolve_signs():
   doubled = power.seeds_to_resolve_signs(14, 6, seeds=40, pairs=1)
   assert doubled is not None
   assert abs(doubled - 2 * n) <= 1
+  # By hand: f = 0.7, z = 1.959964 / 2 + 0.841621 sqrt(0.21) = 1.365658, and
+  # (z / 0.2)^2 = 46.63 deciding seeds, of which 20 have 20 and 40 have 20.
+  assert (n, doubled) == (47, 94)
+  assert power.seeds_to_resolve_signs(6, 14, seeds=20, pairs=1) == n
+  # As many as there are would have said so: one more at least.
+  assert power.seeds_to_resolve_signs(0, 30, seeds=30, pairs=15) == 31
   assert power.seeds_to_resolve_signs(3, 3, seeds=9, pairs=1) is None
   assert power.seeds_to_resolve_signs(0, 0, seeds=9, pairs=1) is None
   assert power.seeds_to_resolve_signs(0, 4, seeds=4, pairs=15) == 10

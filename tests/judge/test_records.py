@@ -84,6 +84,10 @@ def test_updates_to_target_is_the_first_arrival():
   ]
   got = records.values(rows, 'updates_to_target', target=AT_HALF)
   assert got == {'fast': {0: 20, 1: None, 2: None}}
+  rows[-1] |= {'failed': 'diverged'}
+  rows[-4:-1] = [row | {'failed': None} for row in rows[-4:-1]]
+  got = records.values(rows, 'updates_to_target', target=AT_HALF)
+  assert got['fast'][2] is None
   cost = Target('validation_cost', 0.1)
   got = records.values(rows, 'updates_to_target', target=cost)
   assert got == {'fast': {0: 10, 1: 10, 2: None}}

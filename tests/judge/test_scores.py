@@ -119,6 +119,19 @@ def test_failures_of_tuning_lanes_have_no_dead_outputs():
   assert (failures.failed, failures.dead_outputs) == (0, 0)
 
 
+def test_a_lane_is_judged_by_its_last_row_of_many():
+  rows = lane('sgd', 0, 0.1, phase='tuning', failed='saturated')
+  rows[0] |= {'failed': None}
+  rows += [rows[-1] | {'epoch': k, 'step': 120 * k} for k in (3, 4)]
+  rows[1:] = [row | {'dead_outputs': 0} for row in rows[1:]]
+  rows[-1] |= {'failed': None, 'dead_outputs': 2, 'validation_cost': 0.3}
+  lanes = records.lanes(rows, 'tuning')['sgd']
+  failures = scores.count_failures(lanes)
+  assert (failures.saturated, failures.dead_outputs) == (0, 1)
+  (score,) = scores.sensitivity(lanes, 'validation_cost')
+  assert (score.mean, score.saturated, score.failed_share) == (0.3, 0, 0.0)
+
+
 def tuning(costs: dict[float, list[float | None]]) -> list[records.Lane]:
   rows = [
     row
@@ -152,6 +165,9 @@ def test_sensitivity_rate_by_rate():
     ),
     ([0.90, 0.95, 0.955, 0.90, 0.90], (0.1, 1.0, False, False)),
     ([None, None, 0.2, None, None], (1.0, 1.0, False, False)),
+    # The grid does not close to a ring.
+    ([0.955, 0.90, 0.90, 0.90, 0.952], (0.01, 0.01, True, False)),
+    ([0.952, 0.90, 0.90, 0.90, 0.955], (100.0, 100.0, False, True)),
   ],
 )
 def test_region_within_half_a_point_of_the_best(accuracies, wanted):
@@ -176,5 +192,11 @@ def test_region_of_costs_and_of_nothing():
   found = scores.region(costs, higher=False, within=0.02)
   assert found is not None
   assert (found.low, found.high) == (1.0, 10.0)
+  near = scores.sensitivity(
+    tuning({0.1: [0.03125], 1.0: [0.0], 10.0: [0.032]}), 'validation_cost'
+  )
+  found = scores.region(near, higher=False, within=0.03125)
+  assert found is not None
+  assert (found.low, found.high, found.decades) == (0.1, 1.0, 1.0)
   none = scores.sensitivity(tuning({0.1: [None]}), 'validation_cost')
   assert scores.region(none) is None

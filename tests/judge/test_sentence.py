@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -117,6 +118,56 @@ def test_too_few_seeds():
     'least, but adam is ahead; adam has a mean test cost of 0.25 over 1 seed, '
     '0.25 lower than sgd; 1 of 1 pair undecided.'
   )
+
+
+def test_as_many_seeds_as_the_pair_needs_decide():
+  said = say({'sgd': [0.3] * 6, 'adam': [0.2] * 6})
+  assert said.startswith('adam won against sgd; adam has a mean')
+
+
+def test_two_that_nothing_tells_apart():
+  strips = {'sgd': 0.2 + 10 * SPREAD, 'adam': 0.2 + 10 * CLOSE}
+  assert say(strips).startswith(
+    'No winner yet: sgd is ahead but not told apart from adam; sgd has a mean'
+  )
+
+
+def test_two_seeds_are_enough_for_an_estimate():
+  assert say({'sgd': [0.3, 0.32], 'adam': [0.2, 0.21]}).endswith(
+    '1 of 1 pair undecided, and about 6 seeds would probably settle it.'
+  )
+
+
+def test_some_of_the_undecided_are_beyond_any_number_of_seeds():
+  # Nothing tells adam from lion, each lost on seeds of its own.
+  strips = {
+    'sgd': (0.2 + 10 * SPREAD).tolist(),
+    'adam': [None, *(0.23 + 10 * CLOSE[1:]).tolist()],
+    'lion': [*(0.23 + 10 * CLOSE[1:]).tolist(), None],
+  }
+  judged = verdicts.judge_rows(study(strips), metric='test_cost', images=300)
+  seeds = [pair.seeds_to_resolve for pair in judged.pairs]
+  assert seeds.count(None) == 1
+  assert sentence(judged).endswith(
+    f'; 3 of 3 pairs undecided, and about {max(filter(None, seeds)):,} seeds '
+    'would probably settle 2 of them, 1 being beyond any number of seeds.'
+  )
+
+
+def test_an_equivalence_without_a_cost_is_within_nothing():
+  said = say({'sgd': [0.0] * 6, 'adam': [0.0] * 6})
+  assert said.startswith(
+    'adam and sgd share the win, and adam is equivalent to sgd within 0; adam '
+    'has a mean test cost of 0 over 6 seeds, 0 higher than sgd (unadjusted '
+    '95 % interval 0 to 0); '
+  )
+
+
+def test_a_pair_that_nobody_judged_is_an_error():
+  rows = study({'sgd': [0.3] * 6, 'adam': [0.2] * 6})
+  judged = verdicts.judge_rows(rows, metric='test_cost', images=300)
+  with pytest.raises(ValueError, match='adam and sgd are no pair of this'):
+    sentence(judged._replace(pairs=[]))
 
 
 def test_failures():

@@ -61,6 +61,13 @@ def test_words(factor, word):
   assert back.low == pytest.approx(1 / found.high)
 
 
+def test_at_the_bound_it_is_still_the_same():
+  plain, slower = [1.0] * 7, [1 + speeds.BAND] * 7
+  assert speeds.against(plain, slower) == (1.03, 1.03, 1.03, 'SAME')
+  back = 1 / (1 + speeds.BAND)
+  assert speeds.against(slower, plain) == (back, back, back, 'SAME')
+
+
 def test_a_machine_that_changed_explains_as_much():
   old = np.linspace(0.995, 1.005, 10)
   twice = speeds.against(0.5 * old, old)
@@ -89,6 +96,9 @@ def test_where_one_device_overtakes_another():
   here += [row(100, 1, 50.0), row(7, 1, 1.0)]
   there = [row(10, 1, 40.0), row(10, 24, 80.0), row(100, 1, 60.0)]
   assert speeds.overtakes(here, there) == {10: 24, 100: None}
+  # To be as fast is not to overtake.
+  here = [row(10, 1, 80.0), row(10, 24, 81.0)]
+  assert speeds.overtakes(here, there) == {10: 24}
 
 
 def test_the_half_length():

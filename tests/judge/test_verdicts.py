@@ -100,6 +100,22 @@ def test_ranking_of_accuracies_is_the_other_way():
   assert verdicts.rank(values, metric='test_cost') == ['a', 'c', 'b']
 
 
+def test_equal_ones_stand_by_fewer_failures_and_then_by_name():
+  strips = {
+    'z': [0.3, 0.3, 0.3],
+    'one': [0.3, 0.3, None],
+    'hopeless': [0.3, 0.3, 0.3],
+    'a': [0.3, 0.3, 0.3],
+  }
+  found = verdicts.rank(strips, metric='test_cost', hopeless=['hopeless'])
+  assert found == ['a', 'z', 'hopeless', 'one']
+
+
+def test_who_has_no_seed_at_all_is_last():
+  strips = {'none': [], 'lost': [None], 'sgd': [0.3]}
+  assert verdicts.rank(strips, metric='test_cost') == ['sgd', 'none', 'lost']
+
+
 def test_hopeless_is_who_failed_on_every_seed():
   rows = [
     *lane('sgd', 0, 0.9, failed='saturated'),

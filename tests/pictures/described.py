@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
+from matplotlib.figure import SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
@@ -18,26 +19,32 @@ from matplotlib.text import Annotation
 from matplotlib.text import Text
 
 # What is asked of an artist, where it has that.
-OF_ALL = ('alpha', 'zorder', 'label', 'visible', 'clip_on')
+OF_ALL = ('alpha', 'zorder', 'label', 'visible', 'clip_on', 'rasterized')
 OF = {
   Line2D: (
     *('xydata', 'color', 'linestyle', 'linewidth', 'drawstyle'),
     *('marker', 'markersize', 'markerfacecolor', 'markeredgecolor'),
+    *('markeredgewidth', 'antialiased'),
   ),
   Text: (
     *('text', 'position', 'fontsize', 'color', 'rotation', 'weight'),
     *('horizontalalignment', 'verticalalignment', 'linespacing'),
+    *('fontfamily', 'parse_math'),
   ),
-  Annotation: ('anncoords',),
+  Annotation: ('anncoords', 'annotation_clip'),
   FancyArrowPatch: ('mutation_scale', 'edgecolor', 'linewidth'),
   Patch: ('facecolor', 'edgecolor', 'linewidth', 'linestyle', 'hatch'),
   Collection: (
     *('offsets', 'sizes', 'array', 'linewidths', 'linestyles'),
-    *('facecolors', 'edgecolors', 'clim'),
+    *('facecolors', 'edgecolors', 'clim', 'antialiaseds'),
   ),
   AxesImage: ('array', 'extent', 'clim', 'interpolation'),
   Legend: ('alignment',),
-  Axes: ('title', 'position', 'aspect', 'axis_on', 'facecolor'),
+  Axes: (
+    *('title', 'position', 'aspect', 'box_aspect', 'facecolor'),
+    *('xmargin', 'ymargin', 'axisbelow'),
+  ),
+  SubFigure: ('facecolor',),
 }
 
 
@@ -46,7 +53,9 @@ def rounded(value: Any) -> str:
   if value is None or isinstance(value, (str, bool)):
     return repr(value)
   try:
-    numbers = np.ma.filled(np.ma.asarray(value, float), np.nan)
+    if isinstance(value, np.ma.MaskedArray):
+      value = value.astype(float).filled(np.nan)
+    numbers = np.asarray(value, float)
   except (TypeError, ValueError):
     return str(value)
   sound = np.abs(numbers[np.isfinite(numbers)])
@@ -73,29 +82,70 @@ def shape_of(artist: Any) -> list[Any]:
     return [path.vertices]
   if isinstance(artist, Annotation):
     return [artist.xy, artist.xyann]
-  if hasattr(artist, '_vec'):  # surfaces of three dimensions
-    return [artist._vec]
-  if isinstance(artist, Collection):
-    vertices = [path.vertices for path in artist.get_paths()]
-    return [np.concatenate(vertices)] if vertices else []
   if isinstance(artist, Legend):
-    return [artist._ncols, artist._loc]
+    return [artist._ncols, artist._loc, artist._outside_loc]
+  if isinstance(artist, Line2D):
+    return [*depth_of(artist), str(artist._unscaled_dash_pattern)]
+  if isinstance(artist, SubFigure):
+    return [artist.bbox_relative.extents]
   if isinstance(artist, Axes):
-    return [
-      part
-      for axis in (artist.xaxis, artist.yaxis, getattr(artist, 'zaxis', None))
-      if axis is not None
-      for places in [axis.get_majorticklocs()]
-      for part in (
-        axis.get_scale(),
-        axis.get_view_interval(),
-        axis.get_label_text(),
-        places,
-        axis.get_major_formatter().format_ticks(places),
-        axis.get_minorticklocs(),
-      )
-    ] + [getattr(artist, 'elev', None), getattr(artist, 'azim', None)]
-  return []
+    return layout_of(artist)
+  return [*depth_of(artist), *shades_of(artist)]
+
+
+def depth_of(artist: Any) -> list[Any]:
+  """Where something lies: in space, where it is there."""
+  if hasattr(artist, 'get_data_3d'):
+    return list(artist.get_data_3d())
+  if hasattr(artist, '_faces'):
+    # A face of fewer corners than others is filled up with anything.
+    nothing = np.asarray(artist._invalid_vertices)[..., None]
+    return [np.where(nothing, np.nan, artist._faces), artist._facecolor3d]
+  if hasattr(artist, '_3dverts_codes'):
+    pieces = [vertices for vertices, _ in artist._3dverts_codes]
+  elif isinstance(artist, Collection):
+    pieces = [path.vertices for path in artist.get_paths()]
+  else:
+    pieces = []
+  return [np.concatenate(pieces)] if pieces else []
+
+
+def shades_of(artist: Any) -> list[Any]:
+  """What colours numbers become."""
+  if not hasattr(artist, 'get_cmap') or artist.get_array() is None:
+    return []
+  places = np.linspace(0, 1, 13)
+  boundaries = getattr(artist.norm, 'boundaries', None)
+  return [artist.get_cmap()(places), boundaries]
+
+
+def layout_of(axes: Any) -> list[Any]:
+  """The axes' scales, ticks and views, and their place among others."""
+  found = [axes.axison, getattr(axes, '_box_aspect', None)]
+  found += [getattr(axes, name, None) for name in ('elev', 'azim')]
+  found.append(getattr(axes, 'computed_zorder', None))
+  for axis in (axes.xaxis, axes.yaxis, getattr(axes, 'zaxis', None)):
+    if axis is None:
+      continue
+    major, minor = axis.get_majorticklocs(), axis.get_minorticklocs()
+    view = axis.get_view_interval()
+    found += [axis.get_scale(), view]
+    if axis.get_scale() == 'log':
+      found.append(np.log10(view))
+    found += [axis.get_label_text(), axis.labelpad]
+    found += [major, axis.get_major_formatter().format_ticks(major)]
+    found += [minor, axis.get_minor_formatter().format_ticks(minor)]
+    found += [tick.get_pad() for tick in axis.get_major_ticks()[:1]]
+  for siblings in (axes.get_shared_x_axes(), axes.get_shared_y_axes()):
+    found.append(len(siblings.get_siblings(axes)))
+  bar = getattr(axes, '_colorbar_info', {})
+  found += [f'{key} {bar[key]}' for key in sorted(bar) if key != 'parents']
+  spec = axes.get_subplotspec()
+  if spec is not None:
+    grid = spec.get_gridspec()
+    found += [grid.get_geometry(), grid.get_width_ratios()]
+    found += [grid.get_height_ratios(), (spec.num1, spec.num2)]
+  return found
 
 
 def with_parts(artists: Iterable[Any]) -> Iterator[Any]:
@@ -117,6 +167,9 @@ def described(figure: Any) -> dict[str, str]:
     ]
     if not asked:
       continue
+    if hasattr(artist, '_faces'):  # asked for, they are sorted by depth
+      asked.remove('facecolors')
+      asked.remove('edgecolors')
     said = [
       f'{name} {rounded(getattr(artist, f"get_{name}")())}'
       for name in (*OF_ALL, *asked)
@@ -126,6 +179,7 @@ def described(figure: Any) -> dict[str, str]:
       not str(artist.get_label()).startswith('_')
     )
     said += map(rounded, shape_of(artist))
+    said += [str(vars(effect)) for effect in artist.get_path_effects() or ()]
     kinds[type(artist).__name__].append('; '.join(said))
   return {
     kind: hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:12]

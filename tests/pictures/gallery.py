@@ -10,14 +10,18 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
+from unittest import mock
 
 import contourpy
 import matplotlib
 import numpy as np
 import plotly
 import scipy
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gd_jax.pictures import answers
 from gd_jax.pictures import contest
@@ -49,11 +53,37 @@ SHOWN = (
 )
 
 
+class Film(NamedTuple):
+  """What is to be animated."""
+
+  ground: terrain.Ground
+  paths: Sequence[terrain.Path]
+
+
+def frames_of(film: Film) -> list[dict[str, str]]:
+  """What is on each frame, before it is laid out and drawn."""
+  found = []
+
+  def look(canvas):
+    canvas.get_renderer()
+    found.append(described.described(canvas.figure))
+
+  with mock.patch.object(FigureCanvasAgg, 'draw', look):
+    relief.animation(*film, frames=3)
+  return found
+
+
 def made() -> dict[str, Callable[[], Any]]:
-  """Every picture's name, and what draws it: a figure, or a page as text."""
-  ground, path = samples.ground, samples.path
-  both = [path(), path(entry='adam@0.05', start=(-1.5, 0.5))]
+  """Every picture's name, and what draws it: a figure, a page, a film."""
+  ground, path, oblong = samples.ground, samples.path, samples.oblong()
+  other = path(entry='adam@0.05', start=(-1.5, 0.5))
+  both = [path(), other._replace(name='e 1', line=6)]
+  lifted = [one._replace(heights=one.heights + 0.5) for one in both]
+  # So low that the lid lies on a height of the ground.
+  low = path(start=(0.1, 0.2), steps=3)
+  low = low._replace(heights=low.heights + 0.5)
   flat = [path(start=(1.5,)), path(eta=0.7, start=(-1.0,), steps=9)]
+  flat[1] = flat[1]._replace(line=6)
   rng = np.random.default_rng(0)
   plane = np.add.outer((T - 0.3) ** 2, 3 * (T - 0.6) ** 2) + 0.1
   section = landscapes.Section(T, T, plane, ('first', 'second'))
@@ -61,7 +91,7 @@ def made() -> dict[str, Callable[[], Any]]:
     landscapes.Path(
       entry,
       f'{entry}, seed 0',
-      np.stack([T, T[::-1] ** power], 1),
+      np.stack([1.3 * T, T[::-1] ** power - 0.2], 1),
       1.5 - T,
       1.4 - T**power,
     )
@@ -69,19 +99,27 @@ def made() -> dict[str, Callable[[], Any]]:
   ]
   lines = {'to b': (2 * T - 0.5, T**2 + 0.2), 'to c': (2 * T - 0.5, 1 - T / 2)}
   poll = polls.Poll(
-    'start', 2 ** np.arange(9), 1 / (1 + T), T / 9, 1 / (1 + T), T, T / 2, T
+    label='start',
+    m=2 ** np.arange(1, 10),
+    error=1 / (1 + T),
+    reach=T / 9,
+    law=1 / (1 + T),
+    cosine=(1 + T) / 2,
+    low=(1 + T) / 3,
+    high=(2 + T) / 3,
   )
+  falling = np.array([2.0, 1.0, 1e-3, 1e-9, 0.0])
   sharp = [
     polls.Sharp(
-      entry=entry,
-      label=entry,
-      steps=np.arange(9),
-      values=1 + shift + T,
+      entry='sgd' if k else 'adam',
+      label=f'run {k}',
+      steps=np.arange(9) / 4,
+      values=0.3 + k / 10 + T,
       errors=T / 10,
-      costs=np.exp(-T - shift),
-      limit=1.7,
+      costs=np.exp(-T - k / 4),
+      limit=1.7 - k / 20,
     )
-    for entry, shift in (('sgd', 0.0), ('adam', 0.5))
+    for k in range(9)
   ]
   bench = [
     {
@@ -93,7 +131,7 @@ def made() -> dict[str, Callable[[], Any]]:
       'of_roof': 0.1 * intensity,
       'peak_gflops': peak,
       'cache_gbytes': 40.0,
-      'memory_gbytes': 11.0,
+      'memory_gbytes': 11 + m / 1000,
       'machine': {
         'platform': 'cpu',
         'devices': 2,
@@ -117,18 +155,26 @@ def made() -> dict[str, Callable[[], Any]]:
       'test_cost': 1.1 / k if k != 2 else None,
       'test_accuracy': 1 - 0.5 / k,
     }
-    for k in range(1, 6)
+    for k in range(1, 4)
   ]
-  outputs = [('all ones', [1.0] * 10, 4.5), ('nothing', [0.0] * 10, 0.5)]
+  outputs = [
+    ('all ones', [1.0] * 10, 4.5),
+    ('halves', [0.5] * 10, 2.5),
+    ('nothing', [0.0] * 10, 0.5),
+  ]
   images = rng.random((6, 5, 4))
+  tiles = np.linspace(-0.4, 1, 9)[:, None, None] * images[0] ** 3
+  where = np.linspace(0, 5, 4000)
   sight = insights.Sight('cloud', 'A cloud', b'png', WORDS, [('cost', '0.1')])
   pictures: dict[str, Callable[[], Any]] = {
-    'contours': lambda: terrain.contours(ground(), both, WORDS),
+    'contours': lambda: terrain.contours(oblong, lifted, WORDS),
     'contours outside': lambda: terrain.contours(
       ground(), [path(start=(90.0, 40.0)), path(eta=0.7, steps=400)], WORDS
     ),
-    'surface': lambda: relief.surface(ground(), both, WORDS),
-    'interactive': lambda: relief.interactive(ground(), both, WORDS),
+    'surface': lambda: relief.surface(oblong, lifted, WORDS),
+    'interactive': lambda: relief.interactive(oblong, [low], WORDS),
+    'animation': lambda: Film(oblong, lifted),
+    'animation of a curve': lambda: Film(ground(1), flat),
     'curve': lambda: curves.curve(ground(1), flat, WORDS),
     'goldilocks': lambda: curves.goldilocks(
       ground(), [path(), path(0.3), path(0.7)], samples.swept(), WORDS
@@ -136,12 +182,14 @@ def made() -> dict[str, Callable[[], Any]]:
     'goldilocks in one': lambda: curves.goldilocks(
       ground(1), [*flat, path(0.3, start=(1.0,))], samples.swept(), WORDS
     ),
-    'costs': lambda: traces.costs('x', both, 0.0, WORDS),
+    'costs': lambda: traces.costs('x', lifted, 0.5, WORDS),
     'costs with no floor': lambda: traces.costs('x', both, None, WORDS),
-    'basins': lambda: traces.basins(ground(), samples.basins(), WORDS),
+    'basins': lambda: traces.basins(
+      oblong, samples.basins()._replace(extent=(-2, 2.5, -1.2, 2)), WORDS
+    ),
     'ranking': lambda: traces.ranking(outputs, 4, WORDS),
     'lines': lambda: traces.lines(
-      np.arange(9),
+      np.arange(9) / 4,
       {'one': T + 1, 'many': np.outer([1, 2], T + 1)},
       't',
       'l',
@@ -151,24 +199,30 @@ def made() -> dict[str, Callable[[], Any]]:
     'surroundings': lambda: landscapes.surroundings(section, lines, 't', WORDS),
     'between': lambda: landscapes.between(lines, 'title', WORDS),
     'confusion': lambda: answers.confusion(
-      np.diag([9, 8, 7]) + 2,
+      np.diag([9, 8, 7]) + [[2, 0, 1], [3, 2, 4], [0, 0, 5]],
       images,
       [f'it is {k}' for k in range(6)],
       't',
       WORDS,
     ),
-    'first layer': lambda: answers.first_layer(images - 0.5, 'title', WORDS),
+    'confusion of nothing': lambda: answers.confusion(
+      np.diag([3, 0]), images[:0], [], 't', WORDS
+    ),
+    'first layer': lambda: answers.first_layer(tiles, 'title', WORDS),
+    'first layer of nothing': lambda: answers.first_layer(
+      0 * images[:1], 'title', WORDS
+    ),
     'nudges': lambda: answers.nudges(T - 0.5, T**2, 1 - T, 'title', WORDS),
     'cloud': lambda: answers.cloud(
-      np.outer([1, 2, 3], [1.0, 2.0]),
-      np.array([0, 1, 1]),
+      np.stack([np.cos(where), np.sin(2 * where)], 1),
+      np.arange(4000) // 400 + 3,
       ('one', 'two'),
       'title',
       WORDS,
     ),
-    'polls': lambda: polls.polls([poll], 500, 'title', WORDS),
+    'polls': lambda: polls.polls([poll], 600, 'title', WORDS),
     'weights': lambda: polls.weights(
-      images[0], 1 / (1 + T), T / 3, 1 + T, 'title', WORDS
+      images[0], falling, T / 3, 1 + T, 'title', WORDS
     ),
     'weights of no image': lambda: polls.weights(
       None, 1 / (1 + T), T / 3, 1 + T, 'title', WORDS
@@ -200,7 +254,10 @@ def versions() -> dict[str, str]:
 
 
 def seen(picture: Any) -> dict[str, str]:
-  """What is on a figure, or the digest of a page."""
+  """What is on a figure or a film, or the digest of a page."""
+  if isinstance(picture, Film):
+    frames = json.dumps(frames_of(picture))
+    return {'frames': hashlib.sha256(frames.encode()).hexdigest()[:12]}
   if isinstance(picture, str):
     # Plotly draws a name for what it fills; no last digit counts.
     text = re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'NAME', picture)
@@ -228,7 +285,9 @@ def main() -> None:
     picture = draw()
     found[name] = seen(picture)
     file = folder / name.replace(' ', '_')
-    if isinstance(picture, str):
+    if isinstance(picture, Film):
+      file.with_suffix('.gif').write_bytes(relief.animation(*picture))
+    elif isinstance(picture, str):
       file.with_suffix('.html').write_text(picture)
     else:
       file.with_suffix('.png').write_bytes(plots.png(picture))

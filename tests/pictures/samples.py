@@ -20,6 +20,18 @@ def ground(dimensions=2):
   )
 
 
+def oblong():
+  """A bowl on a hill, wider than high and with a hole; no two sides alike."""
+  x, y = np.linspace(-2, 2.5, 29), np.linspace(-1.2, 2, 23)
+  across, up = np.meshgrid(x, y)
+  height = 0.5 + across**2 + 2 * up**2
+  height[:2, :3] = np.inf
+  floor = np.array([[-2.0, -0.4], [2.5, 0.6]])
+  return terrain.Ground(
+    '1/2 + x^2 + 2 y^2', ('x', 'y'), (x, y), height, {'it': (0, 0)}, [floor]
+  )
+
+
 def path(eta=0.1, steps=20, entry='sgd', start=(1.5, 1.0)):
   points = [np.array(start, float)]
   bends = np.array([2.0, 4.0])[: len(start)]

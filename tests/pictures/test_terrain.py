@@ -152,7 +152,10 @@ def test_T02_goldilocks_marks_the_limit():
   assert any(list(x) == [0.5, 0.5] for x in marks)
   low, high = figure.axes[3].get_ylim()
   assert 0 < low < high < 1e4
-  assert any('0.5' in t.get_text() for t in figure.axes[3].texts)
+  (name,) = figure.axes[3].texts
+  assert '0.5' in name.get_text()
+  assert name.xy == pytest.approx((0.5, 9e-9))  # over the bottom, of 1e-9
+  assert low == pytest.approx(3e-9)
   drawn(figure)
 
 
@@ -186,6 +189,7 @@ def test_the_animation_moves(dimensions):
       image.seek(k)
       frames.append(np.asarray(image.convert('RGB')).astype(int))
       pauses.append(image.info['duration'])  # milliseconds
+      assert image.info['loop'] == 0  # for ever
   assert pauses == [120] * 5 + [1500]
   for one, two in itertools.pairwise(frames):
     assert np.abs(one - two).sum() > 0
@@ -193,6 +197,9 @@ def test_the_animation_moves(dimensions):
 
 def test_moments_are_the_ends_and_steps_between():
   assert relief.moments(3, 40) == [0, 1, 2, 3]
+  assert relief.moments(39, 40) == list(range(40))
+  assert relief.moments(4, 4) == [0, 1, 3, 4]
+  assert relief.moments(100, 5) == [0, 11, 33, 63, 100]
   many = relief.moments(2000, 30)
   assert many[0] == 0
   assert many[-1] == 2000

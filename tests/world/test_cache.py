@@ -99,7 +99,7 @@ def test_the_sentence_says_what_was_expected_and_found(folder):
   assert f'expected {len(sound)} bytes with SHA-256 {expected}' in text
   assert f'found {len(sound) - 3} bytes with SHA-256 {found}' in text
   path.unlink()
-  refused(folder, 'No such file')
+  refused(folder, 'expected a readable file, found No such file or directory;')
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,41 @@ def test_a_manifest_that_was_edited_and_sealed_is_checked_too(
   where[key] = value
   path.write_bytes(cache.files.json_bytes(cache._sealed(manifest), 'it'))
   refused(folder, said)
+
+
+def test_the_manifest_says_all_that_a_reader_checks(folder):
+  manifest = json.loads((folder / 'gd_jax/set/small.json').read_bytes())
+  stored = (folder / 'gd_jax/set/small.npz').read_bytes()
+  digest = manifest.pop('sha256')
+  text = json.dumps(manifest, indent=1) + '\n'
+  assert digest == hashlib.sha256(text.encode()).hexdigest()
+  assert manifest == {
+    'format': 1,
+    'name': 'set/small',
+    'origin': 'a test',
+    'classes': 5,
+    'arrays_size': len(stored),
+    'arrays_sha256': hashlib.sha256(stored).hexdigest(),
+    'arrays': {
+      key: {
+        'dtype': 'uint8',
+        'shape': list(array.shape),
+        'sha256': hashlib.sha256(array.tobytes()).hexdigest(),
+      }
+      for key, array in splits.arrays_of(small()).items()
+    },
+    'sources': {key: list(value) for key, value in SOURCES.items()},
+  }
+
+
+def test_a_set_exists_once_its_arrays_do(tmp_path, monkeypatch):
+  written = []
+  monkeypatch.setattr(
+    cache.files, 'write_file', lambda path, data: written.append(path)
+  )
+  cache.write('set/small', tmp_path, small(), origin='a test', sources={})
+  manifest = cache.manifest_path('set/small', tmp_path)
+  assert written == [manifest.with_suffix('.npz'), manifest]
 
 
 def test_a_set_without_manifest_is_none(folder):
@@ -165,6 +200,16 @@ def test_originals_that_changed_are_refused(folder, change, said):
   assert '\n' not in str(error.value)
 
 
+def test_a_set_of_no_originals_takes_any_folder(tmp_path):
+  cache.check_sources('set', tmp_path, {})
+  with pytest.raises(UserError) as error:
+    cache.check_sources('set', tmp_path / 'gone', {})
+  assert str(error.value) == (
+    f'--manual_dir={tmp_path}/gone is no directory: expected one with the '
+    'original files of set; name it, or leave out --manual_dir.'
+  )
+
+
 def test_a_full_disk_leaves_no_set(small_disk):
   big = small(n=30_000)
   with (
@@ -184,6 +229,28 @@ def test_a_data_dir_that_cannot_be_one(tmp_path):
     cache.lock('set', tmp_path / 'file'),
   ):
     pass
+
+
+def test_a_lock_is_let_go_of_whatever_happens(tmp_path):
+  def fail():
+    with cache.lock('set', tmp_path):
+      raise ZeroDivisionError
+
+  before = len(os.listdir('/dev/fd'))
+  for _ in range(2):
+    with pytest.raises(ZeroDivisionError):
+      fail()
+  assert len(os.listdir('/dev/fd')) <= before
+
+
+def test_who_may_share_a_lock_is_for_the_umask_to_say(tmp_path):
+  before = os.umask(0o000)
+  try:
+    with cache.lock('set', tmp_path):
+      pass
+  finally:
+    os.umask(before)
+  assert (tmp_path / 'gd_jax/set.lock').stat().st_mode & 0o777 == 0o666
 
 
 def test_one_prepares_while_others_wait(tmp_path):

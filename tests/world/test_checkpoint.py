@@ -838,3 +838,144 @@ def test_one_that_only_a_stop_has_made_leaves_what_an_unbroken_run_leaves(run):
 
 def steps_in(run):
   return {int(file.stem) for file in (run.path / 'checkpoint').glob('*.json')}
+
+
+def test_a_run_that_nobody_knows_is_read_by_paths(saved):
+  found = checkpoint.newest_leaves(str(saved))
+  assert found is not None
+  assert found[2:] == resume(saved)[2:]
+  assert found.step == 10
+  w, half = state_of(10).params[0].w, state_of(10).rest['half']
+  assert list(found.state) == list(arrays.outline(state_of(10)))
+  same_bits(found.state['state.params[0].w'], w)
+  same_bits(found.state["state.rest['half']"], half)
+  for forged in (7, None, '7', 'float32', 'float32 7', 'float32 [-1]'):
+    reseal(saved / 'checkpoint', 10, leaves={'state': forged})
+    found = checkpoint.newest_leaves(saved)
+    assert found is not None
+    assert found.step == 5
+  shutil.rmtree(saved / 'checkpoint')
+  assert checkpoint.newest_leaves(saved) is None
+
+
+def test_a_run_that_saves_meanwhile_is_looked_at_again(run, monkeypatch):
+  look, looks = checkpoint._newest, []
+
+  def saving(folder, read):
+    looks.append(folder)
+    if len(looks) < 3:
+      save(run, 10 * len(looks))
+      raise UserError('gone')
+    return look(folder, read)
+
+  save(run, 5)
+  monkeypatch.setattr(checkpoint, '_newest', saving)
+  found = checkpoint.newest_leaves(run.path)
+  assert found is not None
+  assert found.step == 20
+  assert len(looks) == 3
+  monkeypatch.undo()
+  for file in (run.path / 'checkpoint').glob('*.npz'):
+    file.write_bytes(b'')
+  refused(lambda: checkpoint.newest_leaves(run.path), 'no sound checkpoint')
+
+
+@pytest.mark.parametrize(
+  ('outlined', 'said'),
+  [
+    ({'a': 'float32 [2]'}, None),
+    ({'a': 'float64 [1]'}, 'a.npy is not of the shape and dtype of its leaf'),
+    ({'a': 'float32 [3]'}, 'a.npy is not of the shape and dtype of its leaf'),
+    ({'b': 'float32 [2]'}, 'its arrays are not those of its manifest'),
+    ({'a': 'float99 [2]'}, 'its leaves are no arrays (data type '),
+    ({'a': 'float32 {}x'}, 'Extra data'),
+    ({'a': 'object [1]'}, 'its leaves are no arrays (a checkpoint keeps'),
+  ],
+)
+def test_leaves_are_those_of_their_outline(outlined, said):
+  stream = io.BytesIO()
+  with zipfile.ZipFile(stream, 'w') as archive:
+    whole = io.BytesIO()
+    np.save(whole, np.array([1, 2], np.float32))
+    archive.writestr('a.npy', whole.getvalue())
+  if said is None:
+    found = arrays.by_path(stream.getvalue(), outlined)
+    assert found['a'].tolist() == [1.0, 2.0]
+    return
+  with pytest.raises(ValueError, match=re.escape(said)):
+    arrays.by_path(stream.getvalue(), outlined)
+
+
+def test_what_is_wrong_with_a_checkpoint_is_said_in_full(saved):
+  folder = saved / 'checkpoint'
+  rows = (saved / 'rows.jsonl').stat().st_size
+  end = (
+    '; no sound checkpoint is left, so bring back a copy or run again under '
+    'another --name.'
+  )
+
+  def said():
+    return refused(lambda: resume(saved)).removesuffix(end).split('; ')
+
+  (folder / '5.json').unlink()
+  size = (folder / '10.npz').stat().st_size
+  sound = (folder / '10.npz').read_bytes()
+  here = f'{folder}/10 is damaged: '
+  (folder / '10.npz').write_bytes(sound + b'x')
+  assert said() == [
+    f'{here}its arrays have {size + 1} bytes in place of {size}'
+  ]
+  (folder / '10.npz').write_bytes(sound[:-1] + b'x')
+  assert said() == [f'{here}its arrays are not as they were written']
+  (folder / '10.npz').write_bytes(sound)
+  reseal(folder, 10, rows_size=rows + 1)
+  assert said() == [
+    f'{here}the first {rows + 1} bytes of rows.jsonl are not as they were '
+    'written'
+  ]
+  reseal(folder, 10, rows_size=rows, more=1)
+  assert said() == [f'{here}its manifest has other entries than its format has']
+  reseal(folder, 10, format=2)
+  assert refused(lambda: resume(saved)) == (
+    f'{folder}/10 has format 2 where this version of gd_jax reads format 1: '
+    'resume with the version that wrote it or run again under another --name.'
+  )
+
+
+def test_an_archive_that_is_none_says_why():
+  whole = arrays.packed({'a': np.ones(2)})
+  with pytest.raises(ValueError, match='its archive is broken File is not'):
+    arrays.unpacked(whole[:10], {'a': np.ones(2)})
+
+
+def test_what_cannot_be_removed_is_named(run, monkeypatch):
+  def refuse(path, **named):
+    raise PermissionError(13, 'Permission denied')
+
+  for step in (1, 2):
+    save(run, step)
+  monkeypatch.setattr(checkpoint.Path, 'unlink', refuse)
+  text = refused(lambda: save(run, 3))
+  assert text == (
+    f'Cannot write {run.path}/checkpoint/1.json: Permission denied; make it '
+    'writable or choose another --workdir.'
+  )
+
+
+def test_the_newest_sound_manifest_has_the_configuration(saved):
+  assert checkpoint.newest_config(str(saved)) == CONFIG
+  reseal(saved / 'checkpoint', 10, config={'of': 10})
+  assert checkpoint.newest_config(saved) == {'of': 10}
+  reseal(saved / 'checkpoint', 10, format=2)
+  assert checkpoint.newest_config(saved) == CONFIG
+  (saved / 'checkpoint' / '5.json').write_bytes(b'')
+  assert checkpoint.newest_config(saved) is None
+
+
+def test_a_sweep_removes_what_a_kill_left(saved, contents):
+  folder = saved / 'checkpoint'
+  for name in ('3.json', '3.npz', '7.npz', '12.npz', '4.npz'):
+    (folder / name).write_bytes(b'left')
+  checkpoint.sweep(str(saved), 10)
+  names = {'5.json', '5.npz', '10.json', '10.npz', '12.npz'}
+  assert set(contents(folder)) == names

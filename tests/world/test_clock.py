@@ -1,7 +1,10 @@
 """The clock waits for the work, and says so when it does not."""
 
+import builtins
+import io
 import math
 import time
+import types
 
 import jax
 import jax.numpy as jnp
@@ -100,3 +103,111 @@ def test_the_age_of_this_process_grows():
   second = clock.age()
   assert second is not None
   assert 0.02 < second - first < 10
+
+
+def test_the_age_is_since_the_start_that_the_kernel_noted(monkeypatch):
+  fields = ['S', *map(str, range(1, 40))]
+  fields[19] = '12345'
+  told = {
+    '/proc/self/stat': f'7 (a) b (c) {" ".join(fields)}\n',
+    '/proc/uptime': '200.5 999.0\n',
+  }
+
+  def opened(path, **named):
+    if told[path] is None:
+      raise FileNotFoundError
+    return io.StringIO(told[path])
+
+  monkeypatch.setattr(builtins, 'open', opened)
+  monkeypatch.setattr(clock.os, 'sysconf', {'SC_CLK_TCK': 100}.__getitem__)
+  assert clock.age() == pytest.approx(200.5 - 123.45, abs=1e-9)
+  for path, others in (
+    ('/proc/uptime', [None, '', 'x 1']),
+    ('/proc/self/stat', [None, '7 (a) S 1 2']),
+  ):
+    for told[path] in others:
+      assert clock.age() is None
+
+
+@pytest.mark.parametrize(
+  ('one', 'other', 'shared'),
+  [
+    ((1.0, 4.0), (3.0, 9.0), 1.0),
+    ((1.0, 9.0), (3.0, 4.5), 1.5),
+    ((1.0, 2.0), (1.0, 2.0), 1.0),
+    ((1.0, 2.0), (2.0, 3.0), 0.0),
+    ((1.0, 2.0), (5.0, 9.0), 0.0),
+  ],
+)
+def test_spans_share_what_both_cover(one, other, shared):
+  for pair in ((one, other), (other, one)):
+    assert clock.overlap(*(clock.Span(*span) for span in pair)) == shared
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+  """A clock that only moves when it is told to: a list of one time."""
+  now = [100.0]
+  read = types.SimpleNamespace(perf_counter=lambda: now[0])
+  monkeypatch.setattr(clock, 'time', read)
+  return now
+
+
+def test_the_clock_stops_when_arrays_are_ready(ticks, monkeypatch):
+  def work(a, b):
+    ticks[0] += a
+    return b
+
+  def ready(result):
+    ticks[0] += 0.5
+    return [result]
+
+  monkeypatch.setattr(jax, 'block_until_ready', ready)
+  result, span = clock.timed(work, 2.0, 'b')
+  assert result == ['b']
+  assert span == (100.0, 102.5)
+  assert clock.seconds(span) == 2.5
+  # Of a sample, what it waited after the clock had stopped is told apart.
+  found = clock.sample(clock.Clocked(lambda: work(1.0, 'b'), 4))
+  assert found == (1.5, 0.5)
+
+
+@pytest.mark.parametrize(
+  ('takes', 'calls'),
+  [
+    ([9.0, 0.5, 0.0625, 9.0], 4),  # 3.84
+    ([0.5, 9.0, 9.0, 9.0], 1),
+    ([0.0, 0.0, 0.0], 2_400_000),
+  ],
+)
+def test_the_fastest_of_three_calls_says_how_many_are_timed(
+  ticks, takes, calls
+):
+  times = iter(takes)
+
+  def work():
+    ticks[0] += next(times)
+
+  clocked = clock.calibrated(work)
+  assert clocked == (work, calls)
+  assert len(list(times)) == len(takes) - 3
+
+
+@pytest.mark.parametrize('spent', [0.0, 2.0])
+def test_a_tenth_and_a_tenth_of_a_millisecond_may_be_waited(spent):
+  most = 0.1 * spent + 1e-4
+  assert clock.honest([clock.Sample(spent, most)]) == [spent]
+  with pytest.raises(UserError) as error:
+    clock.honest([clock.Sample(spent, 1.001 * most)])
+  assert str(error.value) == (
+    f'The clock stopped {1.001 * most:.2g} s before the work of a call was '
+    f'done, after {spent:.2g} s: time through clock.timed, which waits for '
+    'every array.'
+  )
+
+
+def test_what_was_never_sampled_has_no_seconds():
+  found = clock.interleaved(
+    {'a': clock.Clocked(lambda: None, 1)}, 10, lambda: True
+  )
+  assert found == {'a': []}

@@ -115,6 +115,84 @@ def test_an_address_is_no_data_dir(monkeypatch):
     data.load('mnist')
 
 
+def test_data_lie_where_tfds_has_them(monkeypatch, tmp_path):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+  usual = tmp_path / 'tensorflow_datasets'
+  assert data._folder(None) == data._folder('') == usual
+  monkeypatch.setenv('TFDS_DATA_DIR', '~/of tfds')
+  assert data._folder(None) == tmp_path / 'of tfds'
+  assert data._folder('~/mine') == data._folder(tmp_path / 'mine')
+  with pytest.raises(UserError) as error:
+    data._folder('s3://a')
+  assert str(error.value) == (
+    '--data_dir=s3://a is an address: expected a directory of this machine; '
+    'name one with --data_dir.'
+  )
+
+
+@pytest.mark.parametrize(
+  ('code', 'out', 'err', 'said'),
+  [
+    (2, 'chatter\n\nThe sentence.\n', 'more', 'The sentence.'),
+    (
+      2,
+      '',
+      'some\nlast \n\n',
+      'tiny cannot be prepared: expected its process to end with 0, found 2 '
+      '(last); mend that, or choose another dataset.',
+    ),
+    (
+      1,
+      'The sentence.\n',
+      '',
+      'tiny cannot be prepared: expected its process to end with 0, found 1 '
+      '(no word); mend that, or choose another dataset.',
+    ),
+  ],
+)
+def test_what_the_process_apart_says_is_passed_on(
+  monkeypatch, tmp_path, code, out, err, said
+):
+  given = []
+
+  def run(command, **named):
+    given.append((command, named))
+    return subprocess.CompletedProcess(command, code, out, err)
+
+  monkeypatch.setattr(subprocess, 'run', run)
+  monkeypatch.setattr(sys, 'path', ['/a', '', '/b'])
+  monkeypatch.setenv('OURS', 'kept')
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(UserError) as error:
+    data.load('tiny', data_dir=tmp_path, manual_dir='~/of mine')
+  assert str(error.value) == said
+  ((command, named),) = given
+  manual = str(Path('~/of mine').expanduser())
+  assert command == (
+    [sys.executable, '-P', '-m', 'gd_jax.world.prepare', 'tiny']
+    + [str(tmp_path), manual]
+  )
+  environment = named.pop('env')
+  expected = {
+    'OURS': 'kept',
+    'PYTHONPATH': f'/a:{tmp_path}:/b',
+    'PYTHONIOENCODING': 'utf-8',
+    'CUDA_VISIBLE_DEVICES': '-1',
+  }
+  assert {key: environment[key] for key in expected} == expected
+  assert named == {
+    'stdin': subprocess.DEVNULL,
+    'capture_output': True,
+    'encoding': 'utf-8',
+    'errors': 'replace',
+    'check': False,
+  }
+  with pytest.raises(UserError):
+    data.load('tiny:1.0.0', data_dir=tmp_path)
+  assert given[1][0][-3:] == ['tiny:1.0.0', str(tmp_path), '']
+
+
 # --- one's own file ---
 
 
@@ -153,6 +231,47 @@ def test_a_sixth_is_kept_for_validation(tmp_path, n, kept):
   path = tmp_path / 'mine.npz'
   np.savez(path, allow_pickle=False, **own(n=n))
   assert len(data.load(str(path)).validation.y) == kept
+
+
+def test_what_a_file_lacks_is_said_in_full(tmp_path):
+  path = tmp_path / 'mine.npz'
+  with pytest.raises(UserError) as error:
+    data.load(str(path))
+  assert str(error.value) == (
+    f'{path} cannot be used: there is no such file, expected an .npz file with '
+    'x_train, y_train, x_test, y_test; mend the path.'
+  )
+  arrays = own()
+  del arrays['x_train'], arrays['y_test']
+  np.savez(path, allow_pickle=False, **arrays)
+  with pytest.raises(UserError) as error:
+    data.load(str(path))
+  assert str(error.value) == (
+    f'{path} cannot be used: expected an .npz file with plain arrays x_train, '
+    'y_train, x_test, y_test, found no x_train, no y_test; write it with '
+    'numpy.savez.'
+  )
+  path.write_bytes(b'text')
+  with pytest.raises(UserError, match='y_test, found no arrays; write it'):
+    data.load(str(path))
+  path.unlink()
+  path.mkdir()
+  found = 'found .*Is a directory: .*IsADirectoryError'
+  with pytest.raises(UserError, match=found):
+    data.load(str(path))
+
+
+def test_arrays_may_fill_the_memory_and_no_more(tmp_path, monkeypatch):
+  path = tmp_path / 'mine.npz'
+  np.savez(path, allow_pickle=False, **own())
+  with zipfile.ZipFile(path) as archive:
+    size = sum(info.file_size for info in archive.infolist())
+  monkeypatch.setattr(machine, 'memory', lambda: size)
+  assert len(data.load(str(path)).test.y) == 5
+  monkeypatch.setattr(machine, 'memory', lambda: size - 1)
+  said = rf'{size} bytes of arrays, more than there is memory \(ValueError\)'
+  with pytest.raises(UserError, match=said):
+    data.load(str(path))
 
 
 class Trap:
@@ -288,6 +407,51 @@ def test_a_damaged_file_gives_its_arrays_or_one_sentence(
     assert str(path) in found
   else:
     np.testing.assert_array_equal(found, own()['x_train'][:11].reshape(11, 6))
+
+
+def test_all_labels_of_a_byte_are_taken_and_all_that_are_known():
+  arrays = own() | {'y_test': np.arange(5) + 251}
+  assert splits.verified('set', arrays, mend='').classes == 256
+  found = splits.verified('set', arrays, classes=256, mend='')
+  assert found.y_test.tolist() == [251, 252, 253, 254, 255]
+  found = splits.verified('set', own(), classes=4, mend='')
+  assert found.classes == 4
+  assert all(one.flags.c_contiguous for one in splits.arrays_of(found).values())
+
+
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    (
+      {'x_test': np.zeros((5, 2, 3), bool)},
+      'x_test to be uint8 images [n, ...], found bool [5, 2, 3]',
+    ),
+    (
+      {'y_test': np.zeros((5, 1), int)},
+      'y_test to be integer labels [5], one an image, found int64 [5, 1]',
+    ),
+    (
+      {'x_test': np.zeros((5, 6), np.uint8)},
+      'images of x_test to be [2, 3] as those of x_train, found [6]',
+    ),
+    (
+      {'y_train': np.arange(13) % 4 + 1},
+      'labels from 0 to 3, found labels from 0 to 4',
+    ),
+    (
+      {'y_train': np.arange(13) % 4 - 1},
+      'labels from 0 to 3, found labels from -1 to 3',
+    ),
+    (
+      {'y_train': np.zeros(13, int), 'y_test': np.zeros(5, int)},
+      'two classes or more, found label 0 alone',
+    ),
+  ],
+)
+def test_the_first_fault_is_said_in_full(change, said):
+  with pytest.raises(UserError) as error:
+    splits.verified('it', own() | change, classes=4, mend='mend it')
+  assert str(error.value) == f'it: expected {said}; mend it.'
 
 
 # --- the fingerprint ---

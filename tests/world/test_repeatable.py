@@ -1,5 +1,10 @@
 """A GPU is asked for the same bits in every process."""
 
+import os
+import subprocess
+import sys
+from importlib import metadata
+
 import pytest
 
 from experiments import devices
@@ -51,6 +56,70 @@ def test_settings_stay_where_xla_cannot_be_asked(monkeypatch, probe):
   assert environment['XLA_FLAGS'] == ASKED
   monkeypatch.setattr('sys.executable', '/no/python')
   assert repeatable.takes(ASKED)
+
+
+@pytest.mark.parametrize(
+  ('code', 'said', 'taken'),
+  [
+    (0, b'', True),
+    (0, b'Unknown flag in a warning', True),
+    (1, b'no jaxlib', True),
+    (-6, b'F0000 Unknown flags in XLA_FLAGS: --xla_b', False),
+  ],
+)
+def test_only_a_word_of_xla_counts_against_a_flag(
+  monkeypatch, code, said, taken
+):
+  asked = []
+
+  def run(command, **named):
+    asked.append((command, named))
+    return subprocess.CompletedProcess(command, code, b'', said)
+
+  monkeypatch.setattr(subprocess, 'run', run)
+  monkeypatch.setenv('OURS', 'kept')
+  assert repeatable.takes('--xla_a --xla_b') == taken
+  environment = {**os.environ, 'XLA_FLAGS': '--xla_a --xla_b'}
+  command = [sys.executable, '-c', repeatable.PROBE]
+  named = {'env': environment, 'capture_output': True, 'check': False}
+  assert asked == [(command, named)]
+  assert environment['OURS'] == 'kept'
+
+
+@pytest.mark.parametrize(
+  ('known', 'asked', 'after'),
+  [
+    ({'a', 'b', 'c'}, [['a', 'b', 'c']], '-x --a=1 --b=2 --c=3'),
+    ({'b'}, [['a', 'b', 'c'], ['a'], ['b'], ['c']], '-x --b=2'),
+    (set(), [['a', 'b', 'c'], ['a'], ['b'], ['c']], '-x'),
+  ],
+)
+def test_flags_are_tried_together_and_then_each(
+  monkeypatch, known, asked, after
+):
+  tried = []
+
+  def takes(flags):
+    tried.append([flag[2] for flag in flags.split()])
+    return set(tried[-1]) <= known
+
+  monkeypatch.setattr(repeatable, 'takes', takes)
+  settings = {'--a': '1', '--b': '2', '--c': '3'}
+  monkeypatch.setattr(repeatable, 'SETTINGS', settings)
+  environment = {'XLA_FLAGS': ' -x '}
+  repeatable.ask(environment, iter(['cpu', 'rocm', 'tpu']))
+  assert environment == {'XLA_FLAGS': after}
+  assert tried == asked
+
+
+def test_plugins_are_those_that_jax_would_load(monkeypatch):
+  points = {'jax_plugins': ['xla_cuda13', 'mine']}
+
+  def entry_points(group):
+    return [metadata.EntryPoint(name, 'm', group) for name in points[group]]
+
+  monkeypatch.setattr(metadata, 'entry_points', entry_points)
+  assert repeatable.plugins() == ['xla_cuda13', 'mine']
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,111 @@ def test_name_that_is_no_plain_directory_is_refused(name, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_refusals_say_what_is_there_and_hold_nothing(run, tmp_path):
+  before = len(os.listdir('/dev/fd'))
+  path = tmp_path / 'a'
+  fcntl.flock(run.lock, fcntl.LOCK_UN)
+  (tmp_path / 'b').mkdir()
+  for name in ('mine\n', 'yours'):
+    (tmp_path / 'b' / name).touch()
+  for name, config, resume, said in (
+    (
+      'a b',
+      CONFIG,
+      False,
+      '--name=a b cannot name a run: use 1 to 64 letters, digits, dots, '
+      'underscores and hyphens, the first a letter or digit.',
+    ),
+    (
+      'a',
+      CONFIG,
+      False,
+      f'{path} holds a run already: go on with --resume or choose another '
+      '--name.',
+    ),
+    (
+      'a',
+      CONFIG | {'seed': 4},
+      True,
+      f'{path} holds another run: resume it with the same settings on the same '
+      'machine, or choose another --name:\n  seed: 3 there, 4 now',
+    ),
+    (
+      'b',
+      CONFIG,
+      True,
+      f'{tmp_path}/b holds no run but mine\\n: choose another --name.',
+    ),
+    (
+      'c',
+      {'rate': np.inf},
+      False,
+      'A file cannot hold a number that is not finite, and the configuration '
+      'of c has one: give a finite one.',
+    ),
+  ):
+    with pytest.raises(UserError) as error:
+      rundir.open_run(tmp_path, name, config, resume=resume)
+    assert str(error.value) == said
+    assert len(os.listdir('/dev/fd')) <= before
+  assert not lock.is_held(path)
+
+
+def test_a_file_system_without_locks_is_told_with_the_bytes(
+  tmp_path, monkeypatch
+):
+  def refuse(path):
+    raise OSError(37, 'No locks available')
+
+  monkeypatch.setattr(lock, 'take', refuse)
+  with pytest.raises(UserError) as error:
+    rundir.open_run(tmp_path, 'a', {'b': 1})
+  assert str(error.value) == (
+    f'Cannot write {tmp_path}/a (12 bytes needed): No locks available; mend '
+    'that or choose another --workdir.'
+  )
+
+
+def test_rows_that_are_missing_begin_anew_and_others_stay(run, tmp_path):
+  fcntl.flock(run.lock, fcntl.LOCK_UN)
+  (run.path / 'rows.jsonl').unlink()
+  rundir.close_run(rundir.open_run(tmp_path, 'a', CONFIG, resume=True))
+  assert (run.path / 'rows.jsonl').read_bytes() == b''
+
+
+def test_a_run_that_ends_while_it_is_looked_at_was_not_killed(run, monkeypatch):
+  rundir.write_status(run, 'RUNNING')
+
+  def ends(path):
+    rundir.write_status(run, 'COMPLETED')
+    return False
+
+  with monkeypatch.context() as meanwhile:
+    meanwhile.setattr(lock, 'is_held', ends)
+    assert rundir.read_status(str(run.path)) == ('COMPLETED', '')
+  rundir.write_status(run, 'RUNNING', 'for now')
+  assert rundir.read_status(run.path) == ('RUNNING', 'for now')
+  fcntl.flock(run.lock, fcntl.LOCK_UN)
+  assert rundir.read_status(run.path) == (
+    'KILLED',
+    'its process ended without a word',
+  )
+
+
+def test_a_status_may_have_no_reason_and_must_be_one(run):
+  file = run.path / 'status.json'
+  file.write_text('{"status": "FAILED"}')
+  assert rundir.read_status(run.path) == ('FAILED', '')
+  for text in ('{"reason": "x"}', '[]', ''):
+    file.write_text(text)
+    with pytest.raises(UserError) as error:
+      rundir.read_status(run.path)
+    assert str(error.value) == (
+      f'{file} is damaged: expected one of RUNNING, COMPLETED, DIVERGED, '
+      'INTERRUPTED, FAILED; remove it and the run counts as KILLED.'
+    )
+
+
 @pytest.mark.parametrize('name', ['a', '9', 'A-1_b.c', 'a..', 'z' * 64])
 def test_plain_name_is_taken(name):
   assert rundir.check_name(name) == name
@@ -276,6 +381,20 @@ def test_damaged_status_is_refused_or_the_same(sound):
         assert rundir.read_status(path).status == 'COMPLETED'
   finally:
     file.write_bytes(data)
+
+
+def test_a_damaged_config_is_read_from_a_checkpoint_or_refused(run):
+  file = run.path / 'config.json'
+  assert rundir.read_config(str(run.path)) == CONFIG
+  file.write_bytes(b'{}')
+  with pytest.raises(UserError) as error:
+    rundir.read_config(run.path)
+  assert str(error.value) == (
+    f'{file} is damaged (it is not as it was written) and no checkpoint has a '
+    'copy of it: bring one back or run again under another --name.'
+  )
+  checkpoint.save(run.path, step=1, state=(), config=CONFIG, extra={})
+  assert rundir.read_config(run.path) == CONFIG
 
 
 def test_rows_are_ascii_json_and_finite(run):

@@ -1,5 +1,6 @@
 """Sealed text is read as it was written, or not at all."""
 
+import hashlib
 import json
 
 import hypothesis
@@ -62,3 +63,32 @@ def test_what_was_sealed_comes_back_and_nothing_else(body, harm):
 def test_what_was_never_sealed_is_none(text):
   with pytest.raises(ValueError, match=r'not as it was|no JSON'):
     seals.unsealed(text.encode())
+
+
+@pytest.mark.parametrize(
+  ('text', 'said'),
+  [
+    ('[]', 'it is no JSON object'),
+    ('{"format": 2}', 'it is not as it was written (format 2)'),
+    ('{"format": "2"}', 'it is not as it was written'),
+  ],
+)
+def test_what_is_not_sealed_says_its_format(tmp_path, text, said):
+  file = tmp_path / '1.json'
+  file.write_text(text)
+  with pytest.raises(ValueError) as error:
+    seals.unsealed(text.encode())
+  assert str(error.value) == said
+  with pytest.raises(ValueError) as error:
+    seals.opened(file)
+  assert str(error.value) == f'its manifest is damaged: {said}'
+
+
+def test_a_seal_is_the_last_entry_of_its_text():
+  body = {'a': 1, 'b': [True]}
+  text = b'{\n "a": 1,\n "b": [\n  true\n ]\n}'
+  digest = hashlib.sha256(text).hexdigest()
+  assert seals.sha256(text) == digest
+  sealed = text[:-2] + f',\n "sha256": "{digest}"\n}}\n'.encode()
+  assert seals.sealed(body) == sealed
+  assert seals.seal(text) == seals.seal(text + b'\n') == sealed

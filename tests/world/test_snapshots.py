@@ -1,5 +1,6 @@
 """Snapshots come back bit for bit, or say in one sentence why they do not."""
 
+import hashlib
 import re
 
 import hypothesis
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from gd_jax.types import Layer
 from gd_jax.types import UserError
+from gd_jax.world import seals
 from gd_jax.world import snapshots
 from tests import damage
 
@@ -115,3 +117,73 @@ def test_another_shape_is_refused(tmp_path):
 )
 def test_marks_are_spread_with_both_ends(total, count, marks):
   assert snapshots.spread(total, count) == marks
+
+
+def test_a_manifest_says_what_its_snapshot_is(tmp_path):
+  folder = kept(tmp_path) / 'snapshots' / '01'
+  data = (folder / '40.npz').read_bytes()
+  assert seals.opened(folder / '40.json') == {
+    'format': 1,
+    'step': 40,
+    'arrays_size': len(data),
+    'arrays_sha256': hashlib.sha256(data).hexdigest(),
+    'leaves': {'state[0].w': 'float32 [2, 3]', 'state[0].b': 'float32 [2]'},
+    'about': ABOUT,
+  }
+  found = snapshots.load(tmp_path, params(0))[1]
+  assert found.outline == seals.opened(folder / '40.json')['leaves']
+
+
+def test_what_is_no_snapshot_is_left_alone(tmp_path):
+  folder = kept(tmp_path) / 'snapshots'
+  (folder / '02').mkdir()
+  (folder / 'notes.txt').touch()
+  for name in ('007.json', '7.json.old', 'x.json', '-1.json'):
+    (folder / '00' / name).touch()
+  tracks = snapshots.load(str(tmp_path), params(0))
+  assert [track.steps for track in tracks] == [[0, 7], [0, 40, 120]]
+
+
+def test_sentences_say_where_and_why(tmp_path):
+  folder = kept(tmp_path) / 'snapshots' / '00'
+
+  def said(template):
+    with pytest.raises(UserError) as error:
+      snapshots.load(tmp_path, template)
+    return str(error.value)
+
+  assert said(params(0, n_in=4)) == (
+    f'{folder}/0 holds float32 [2, 3], float32 [2] where its run has float32 '
+    '[2, 4], float32 [2]: it is of another run, so bring back the right one or '
+    'train again.'
+  )
+  (folder / '7.npz').unlink()
+  assert said(params(0)) == (
+    f'{folder}/7 is damaged ([Errno 2] No such file or directory: '
+    f"'{folder}/7.npz'): bring back a copy of it, or remove it to look at the "
+    'others.'
+  )
+
+
+@pytest.mark.parametrize(
+  'change',
+  [{'leaves': []}, {'leaves': {'a': 1}}, {'arrays_size': None}, {'more': 1}]
+  + [{'arrays_sha256': None}, {'step': None}, {'about': None}],
+)
+def test_a_forged_manifest_is_damaged(tmp_path, change):
+  file = kept(tmp_path) / 'snapshots' / '00' / '7.json'
+  body = seals.opened(file) | change
+  body = {key: value for key, value in body.items() if value is not None}
+  file.write_bytes(seals.sealed(body))
+  with pytest.raises(UserError, match='00/7 is damaged'):
+    snapshots.load(tmp_path, params(0))
+
+
+def test_a_snapshot_exists_once_its_arrays_do(tmp_path, monkeypatch):
+  written = []
+  monkeypatch.setattr(
+    snapshots.files, 'write_file', lambda path, data: written.append(path)
+  )
+  snapshots.save(tmp_path, 12, 3, params(0), {})
+  folder = tmp_path / 'snapshots' / '12'
+  assert written == [folder / '3.npz', folder / '3.json']
