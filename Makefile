@@ -7,7 +7,7 @@ MNIST := $(wildcard ../shared/mnist)
 # The constraints are what was tested on CPU; an accelerator brings its own JAX.
 PINS := $(if $(EXTRA),,-c constraints.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# What a test calls is compiled briefly; the scripts that it starts, as shipped.
+# Tests and what they start are compiled briefly; `make claims` as shipped.
 DAILY := $(BIN)/pytest -n 2 --dist=loadscope --no-loadscope-reorder \
   --compile-briefly -m 'not claims and not torch'
 NEXT = @printf '\nNext:\n  . .venv/bin/activate\n'
