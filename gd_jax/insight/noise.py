@@ -138,7 +138,7 @@ def slope(
 def noise_scale(
   square: np.ndarray, along: np.ndarray, norm: float
 ) -> NoiseScale:
-  """The simple noise scale of n > 2 examples, with a jackknife interval.
+  """The simple noise scale of n examples, with a delete-one jackknife interval.
 
   Args:
     square: |g_x|^2, [n].
@@ -146,8 +146,9 @@ def noise_scale(
     norm: |g|^2.
 
   The n examples are a sample: |g|^2 overstates the true one by tr(S)/n, which
-  is taken off. Leaving out one, x, changes both to what these numbers give;
-  the interval is Student's on the logarithm of the ratio.
+  is taken off. Leaving out x changes both to what these numbers give exactly;
+  the interval is Student's on the logarithm of the ratio. It has no end where
+  two examples leave one, or where a ratio has no logarithm.
   """
   square, along = (np.asarray(leaf, np.float64) for leaf in (square, along))
   n, total = len(square), square.sum()
@@ -157,15 +158,17 @@ def noise_scale(
     return trace, norm - trace / n
 
   trace, signal = ratio(n, total, norm)
+  value = trace / signal if signal > 0 else np.inf
+  endless = NoiseScale(Estimate(value, 0.0, np.inf), trace, signal)
+  if n == 2 or signal <= 0 or trace <= 0:
+    return endless
   left = (n**2 * norm - 2 * n * along + square) / (n - 1) ** 2
   traces, signals = ratio(n - 1, total - square, left)
-  if signal <= 0 or trace <= 0 or (signals <= 0).any() or (traces <= 0).any():
-    value = trace / signal if signal > 0 else np.inf
-    return NoiseScale(Estimate(value, 0.0, np.inf), trace, signal)
+  if (signals <= 0).any() or (traces <= 0).any():
+    return endless
   logs = np.log(traces / signals)
   se = np.sqrt((n - 1) / n * np.sum((logs - logs.mean()) ** 2))
   reach = special.stdtrit(n - 1, 0.975) * se
-  value = trace / signal
   return NoiseScale(
     Estimate(
       float(value), float(value * np.exp(-reach)), float(value * np.exp(reach))

@@ -256,6 +256,8 @@ def test_noise_that_may_hide_the_gradient_has_no_upper_end():
     ([2, 2, 2], 0, 0, 4),
     # Without the last one there is less signal than noise.
     ([-1, 1, 1, 4], 17 / 2, 17 / 4, 1 / 2),
+    # One alone has no spread.
+    ([1, 2], 1 / 4, 1 / 2, 2),
   ],
 )
 def test_one_that_decides_alone_leaves_no_interval(

@@ -1,5 +1,6 @@
 """Real faults for the floor that keeps things."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gd_jax.world import rundir
 from tests import disks
+from tests.world import saves
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,3 +74,24 @@ def impatient():
   yield
   signal.alarm(0)
   signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def open_files():
+  """Counts the file descriptors that this process has."""
+  return lambda: len(os.listdir('/dev/fd'))
+
+
+@pytest.fixture
+def run(tmp_path):
+  run = rundir.open_run(tmp_path, 'a', saves.CONFIG)
+  yield run
+  rundir.close_run(run)
+
+
+@pytest.fixture
+def saved(run):
+  """A run with two checkpoints, of steps 5 and 10."""
+  saves.save(run, 5)
+  saves.save(run, 10)
+  return run.path

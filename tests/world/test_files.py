@@ -11,10 +11,6 @@ from gd_jax.types import UserError
 from gd_jax.world import files
 
 
-def open_ones():
-  return len(os.listdir('/dev/fd'))
-
-
 @pytest.fixture
 def synced(monkeypatch):
   """Inodes of what was made to last, in order."""
@@ -28,13 +24,15 @@ def synced(monkeypatch):
   return seen
 
 
-def test_a_file_and_its_name_last_through_a_loss_of_power(tmp_path, synced):
-  before = open_ones()
+def test_a_file_and_its_name_last_through_a_loss_of_power(
+  tmp_path, synced, open_files
+):
+  before = open_files()
   files.write_file(str(tmp_path / 'a'), b'one')
   assert synced == [(tmp_path / 'a').stat().st_ino, tmp_path.stat().st_ino]
   assert (tmp_path / 'a').read_bytes() == b'one'
   assert os.listdir(tmp_path) == ['a']
-  assert open_ones() <= before
+  assert open_files() <= before
 
 
 def test_bytes_are_on_the_disk_before_their_name_is(tmp_path, monkeypatch):
@@ -65,15 +63,15 @@ def test_a_disk_that_refuses_leaves_the_old_file_alone(tmp_path, monkeypatch):
   assert (tmp_path / 'a').read_bytes() == b'old'
 
 
-def test_a_folder_lasts_too_and_is_made_once(tmp_path, synced):
-  before = open_ones()
+def test_a_folder_lasts_too_and_is_made_once(tmp_path, synced, open_files):
+  before = open_files()
   files.make_folder(str(tmp_path / 'a'))
   assert synced == [tmp_path.stat().st_ino]
   files.make_folder(tmp_path / 'a')
   assert len(synced) == 1
   files.make_folder(tmp_path / 'b' / 'c', parents=True)
   assert synced[1:] == [(tmp_path / 'b').stat().st_ino]
-  assert open_ones() <= before
+  assert open_files() <= before
 
 
 def test_a_folder_that_another_makes_at_once_is_there(tmp_path, monkeypatch):
@@ -119,10 +117,10 @@ def test_what_cannot_be_written_is_said_with_need_and_mend(
     )
 
 
-def test_what_is_no_file_is_not_kept_open(tmp_path):
+def test_what_is_no_file_is_not_kept_open(tmp_path, open_files):
   (tmp_path / 'folder').mkdir()
   os.mkfifo(tmp_path / 'pipe')
-  before = open_ones()
+  before = open_files()
   for name, number, reason in (
     ('folder', errno.EISDIR, 'Is a directory'),
     ('pipe', errno.EINVAL, 'It is a pipe or a device'),
@@ -139,7 +137,7 @@ def test_what_is_no_file_is_not_kept_open(tmp_path):
       f'Cannot read {path}: {reason}; bring it back, make it readable, or name '
       'another run.'
     )
-  assert open_ones() <= before
+  assert open_files() <= before
 
 
 def test_an_opened_file_is_read_and_left_to_no_child(tmp_path):

@@ -15,10 +15,6 @@ from gd_jax.world import files
 from gd_jax.world import lock
 
 
-def open_ones():
-  return len(os.listdir('/dev/fd'))
-
-
 @pytest.fixture
 def pauses(monkeypatch):
   """Seconds that were waited."""
@@ -28,15 +24,15 @@ def pauses(monkeypatch):
 
 
 def test_who_comes_second_waits_a_little_and_is_told_who_is_there(
-  tmp_path, pauses
+  tmp_path, pauses, open_files
 ):
   held = lock.take(tmp_path)
   lock.say_who(held)
   assert pauses == []
-  before = open_ones()
+  before = open_files()
   with pytest.raises(UserError) as error:
     lock.take(tmp_path)
-  assert open_ones() <= before
+  assert open_files() <= before
   assert pauses == [0.05, 0.05, 0.05, 0.05, 0.0]
   record = files.parsed((tmp_path / 'lock').read_bytes())
   assert record['pid'] == os.getpid()
@@ -77,7 +73,7 @@ def test_a_holder_that_tells_half_is_another_process(tmp_path, pauses, gone):
 
 
 def test_a_file_system_without_locks_says_so_at_once(
-  tmp_path, monkeypatch, pauses
+  tmp_path, monkeypatch, pauses, open_files
 ):
   tries = []
 
@@ -86,7 +82,7 @@ def test_a_file_system_without_locks_says_so_at_once(
     raise OSError(errno.ENOLCK, 'No locks available')
 
   monkeypatch.setattr(lock.fcntl, 'flock', refuse)
-  before = open_ones()
+  before = open_files()
   with pytest.raises(OSError, match='No locks available') as error:
     lock.take(tmp_path)
   assert error.value.errno == errno.ENOLCK
@@ -98,20 +94,20 @@ def test_a_file_system_without_locks_says_so_at_once(
     f'Cannot tell whether a process holds {tmp_path}: No locks available; make '
     'its file lock readable.'
   )
-  assert open_ones() <= before
+  assert open_files() <= before
 
 
-def test_to_look_is_not_to_hold(tmp_path):
+def test_to_look_is_not_to_hold(tmp_path, open_files):
   assert lock.is_held(tmp_path) is False
   held = lock.take(tmp_path)
-  before = open_ones()
+  before = open_files()
   assert lock.is_held(tmp_path) is True
   os.close(held)
   assert lock.is_held(tmp_path) is False
   with open(tmp_path / 'lock', 'rb') as looker:
     fcntl.flock(looker, fcntl.LOCK_SH)
     assert lock.is_held(tmp_path) is False
-  assert open_ones() <= before - 1
+  assert open_files() <= before - 1
 
 
 def test_a_directory_made_anew_is_another(tmp_path):
